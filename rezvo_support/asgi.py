@@ -1,0 +1,124 @@
+"""The one application that gunicorn's ASGI worker serves.
+
+Chats are async and last for seconds: Django's ASGI handler, with the few middlewares a chat needs. Everything
+else is short and synchronous: Django's WSGI handler in a small pool of long-lived threads, which keep their
+database connections (a third of the CPU time that Django's own adapter takes for the same request).
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rezvo_support.settings")
+
+from a2wsgi import WSGIMiddleware
+from corsheaders.middleware import CorsMiddleware
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.exception import convert_exception_to_response
+from django.http import JsonResponse
+
+from rezvo_support.wsgi import application as pages
+from support import process
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+CHAT_PATH = "/api/support/chat"
+BODY_SECONDS = 30
+"""How long a client may take to send a request's body. 1 MiB in that time is 35 kB a second."""
+
+log = logging.getLogger("support.asgi")
+
+
+class ChatHandler(ASGIHandler):
+    """Django's handler without sessions, CSRF and the like: a chat is known by its token alone.
+
+    Each of those middlewares would cost a chat two changes of thread.
+    """
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        self._view_middleware: list[Any] = []
+        self._template_response_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = []
+        view = convert_exception_to_response(self._get_response_async)
+        self._middleware_chain = convert_exception_to_response(CorsMiddleware(view))
+
+
+_chat = ChatHandler()
+_pages = WSGIMiddleware(pages, workers=settings.WEB_THREADS)
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] == "http":
+        await _http(scope, receive, send)
+    else:
+        await receive()
+        await send({"type": "websocket.close", "code": 1000})
+
+
+async def _http(scope: Scope, receive: Receive, send: Send) -> None:
+    # A header's name with an underscore would become the same variable as the real one: `X_Forwarded_For`.
+    scope["headers"] = [(name, value) for name, value in scope["headers"] if b"_" not in name]
+    if not scope["query_string"].isascii():
+        await _refuse(send, 400, "The query must be percent-encoded.")
+        return
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return
+                body += message.get("body", b"")
+                if len(body) > settings.BODY_MAX_BYTES:
+                    await _refuse(send, 413, f"A request may hold {settings.BODY_MAX_BYTES} bytes at the most.")
+                    return
+                if not message.get("more_body"):
+                    break
+    except TimeoutError:
+        await _refuse(send, 408, "The request took too long to arrive.")
+        return
+    # Known now, also for a body that came in chunks; a thread is given only what has arrived whole.
+    scope["headers"] = [
+        item for item in scope["headers"] if item[0] not in (b"content-length", b"transfer-encoding")
+    ]
+    scope["headers"].append((b"content-length", str(len(body)).encode()))
+    is_read = False
+
+    async def replay() -> Message:
+        nonlocal is_read
+        if is_read:
+            return await receive()
+        is_read = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    await (_chat if scope["path"] == CHAT_PATH else _pages)(scope, replay, send)
+
+
+async def _refuse(send: Send, code: int, detail: str) -> None:
+    answer = JsonResponse({"detail": detail}, status=code)
+    headers = [(name.lower().encode(), value.encode()) for name, value in answer.items()]
+    # What the client still sends is not read: this connection can't carry another request.
+    headers += [(b"content-length", str(len(answer.content)).encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": code, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.content})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    await receive()
+    try:
+        running = await process.start()
+    except process.CannotStart as error:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await process.stop(running)
+    await send({"type": "lifespan.shutdown.complete"})

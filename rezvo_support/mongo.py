@@ -1,0 +1,23 @@
+"""MongoDB only: Django's contrib apps with ObjectIds for keys, and one mend of the backend."""
+
+from django.contrib.admin.apps import AdminConfig
+from django.contrib.auth.apps import AuthConfig
+from django.contrib.contenttypes.apps import ContentTypesConfig
+from django_mongodb_backend.operations import DatabaseOperations
+
+_KEY = "django_mongodb_backend.fields.ObjectIdAutoField"
+
+# The backend matches `iexact` as an unescaped regular expression: a user name `.*` would be everybody's.
+DatabaseOperations.prep_for_iexact_query = DatabaseOperations.prep_for_like_query
+
+
+class MongoAdminConfig(AdminConfig):
+    default_auto_field = _KEY
+
+
+class MongoAuthConfig(AuthConfig):
+    default_auto_field = _KEY
+
+
+class MongoContenttypesConfig(ContentTypesConfig):
+    default_auto_field = _KEY

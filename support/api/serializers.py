@@ -1,0 +1,195 @@
+"""What the API takes and shows. Names, order and limits are the wire contract's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from support.api.fields import Flag, PageUrl, Question, Text, Tokens
+from support.models import Conversation, Message, User
+from support.models.message import ASSISTANT_MESSAGE_MAX, USER_MESSAGE_MAX
+
+
+class OpenConversation(serializers.Serializer[Conversation]):
+    """The body that opens a conversation."""
+
+    source = serializers.ChoiceField(Conversation.Source.choices, default=Conversation.Source.WEB)
+    page_url = PageUrl(default="")
+    user_id = Text(max_length=200, allow_null=True, allow_blank=True, default=None)
+
+    def validate_user_id(self, value: str | None) -> str | None:
+        return value or None
+
+
+class LogMessage(serializers.Serializer[Message]):
+    """The body that logs a pair."""
+
+    user_message = Question(max_length=USER_MESSAGE_MAX)
+    assistant_message = Text(max_length=ASSISTANT_MESSAGE_MAX, allow_blank=True, default="")
+    input_tokens = Tokens(default=0)
+    output_tokens = Tokens(default=0)
+    is_escalation = Flag(default=False)
+
+
+class Chat(OpenConversation):
+    """The body of a question to the bot."""
+
+    message = Question(max_length=USER_MESSAGE_MAX)
+    conversation_id = Text(max_length=100, required=False)
+    token = Text(max_length=200, required=False)
+
+
+class PatchConversation(serializers.Serializer[Conversation]):
+    """What staff may set."""
+
+    status = serializers.ChoiceField(Conversation.Status.choices, required=False)
+    notes = Text(max_length=20_000, allow_blank=True, required=False)
+    assigned_to = Text(max_length=24, allow_null=True, required=False)
+    escalated = Flag(required=False)
+
+    def validate_assigned_to(self, value: str | None) -> str | None:
+        if value is not None and not User.objects.filter(pk=value, is_staff=True, is_active=True).exists():
+            raise serializers.ValidationError("There is no such member of staff.")
+        return value
+
+
+class VisitorMessage(serializers.ModelSerializer[Message]):
+    """One pair, as the visitor may see it."""
+
+    conversation_id = serializers.CharField(read_only=True)
+    pending = serializers.BooleanField(source="is_pending", read_only=True, help_text="Still being answered.")
+
+    class Meta:
+        model = Message
+        fields = (
+            "id",
+            "conversation_id",
+            "user_message",
+            "assistant_message",
+            "input_tokens",
+            "output_tokens",
+            "is_escalation",
+            "created_at",
+            "pending",
+        )
+        read_only_fields = fields
+
+
+class StaffMessage(VisitorMessage):
+    """One pair, with who answered it and from what."""
+
+    class Meta(VisitorMessage.Meta):
+        fields = (*VisitorMessage.Meta.fields, "answered_by", "tokens_measured", "articles", "fault")  # type: ignore[assignment]
+        read_only_fields = fields
+
+
+class PublicConversation(serializers.ModelSerializer[Conversation]):
+    """A conversation as its visitor sees it: no notes, no cost, no staff."""
+
+    class Meta:
+        model = Conversation
+        fields: tuple[str, ...] = (
+            "id",
+            "source",
+            "page_url",
+            "user_id",
+            "status",
+            "escalated",
+            "message_count",
+            "total_input_tokens",
+            "total_output_tokens",
+            "created_at",
+            "updated_at",
+        )
+        read_only_fields = fields
+
+
+class OpenedConversation(PublicConversation):
+    """A conversation just opened, with the token that its visitor keeps."""
+
+    token = serializers.CharField(read_only=True)
+
+    class Meta(PublicConversation.Meta):
+        fields = (*PublicConversation.Meta.fields, "token")
+        read_only_fields = fields
+
+
+class VisitorConversation(PublicConversation):
+    messages = VisitorMessage(many=True, read_only=True)
+
+    class Meta(PublicConversation.Meta):
+        fields = (*PublicConversation.Meta.fields, "messages")
+        read_only_fields = fields
+
+
+class StaffConversation(serializers.ModelSerializer[Conversation]):
+    """A conversation with all that is stored of it."""
+
+    assigned_to = serializers.CharField(source="assigned_to_id", read_only=True, allow_null=True)
+    estimated_cost_usd = serializers.IntegerField(read_only=True, help_text="Millionths of a dollar.")
+
+    class Meta:
+        model = Conversation
+        fields: tuple[str, ...] = (
+            "id",
+            "source",
+            "page_url",
+            "user_id",
+            "status",
+            "escalated",
+            "message_count",
+            "total_input_tokens",
+            "total_output_tokens",
+            "estimated_cost_usd",
+            "assigned_to",
+            "notes",
+            "created_at",
+            "updated_at",
+            "escalation_reason",
+        )
+        read_only_fields = fields
+
+
+class Ticket(StaffConversation):
+    messages = StaffMessage(many=True, read_only=True)
+
+    class Meta(StaffConversation.Meta):
+        fields = (*StaffConversation.Meta.fields, "messages")
+        read_only_fields = fields
+
+
+class QuestionCount(serializers.Serializer[Any]):
+    question = serializers.CharField()
+    count = serializers.IntegerField()
+
+
+class DayCount(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    count = serializers.IntegerField()
+
+
+class Analytics(serializers.Serializer[Any]):
+    """Numbers of the conversations opened in the last `days` days (UTC), today included."""
+
+    total_conversations = serializers.IntegerField()
+    total_messages = serializers.IntegerField()
+    auto_resolved_pct = serializers.FloatField()
+    escalated_pct = serializers.FloatField()
+    avg_messages_per_conversation = serializers.FloatField()
+    total_cost_usd = serializers.FloatField()
+    top_questions = QuestionCount(many=True)
+    conversations_by_day = DayCount(many=True)
+
+
+class ChatAnswer(serializers.Serializer[Any]):
+    """The whole answer to a question, for clients that do not stream."""
+
+    conversation_id = serializers.CharField()
+    token = serializers.CharField(required=False, help_text="Only when this call opened the conversation.")
+    message_id = serializers.CharField()
+    assistant_message = serializers.CharField()
+    is_escalation = serializers.BooleanField()
+    status = serializers.ChoiceField(Conversation.Status.choices)
+    input_tokens = serializers.IntegerField()
+    output_tokens = serializers.IntegerField()

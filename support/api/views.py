@@ -1,0 +1,173 @@
+"""The JSON endpoints. Each reads the request, calls one verb or question, and writes the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
+from django.http import Http404, HttpRequest, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+from rest_framework import generics, status
+from rest_framework.authentication import SessionAuthentication, TokenAuthentication
+from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from rezvo_support.env import Rate
+from support import analytics
+from support.api import limits, serializers
+from support.api.auth import IsStaffOrVisitor, Visitor, VisitorAuthentication
+from support.api.errors import TooManyRequests
+from support.api.fields import idempotency_key
+from support.api.filters import ConversationFilter
+from support.api.keys import scoped_key
+from support.api.pagination import KeysetPagination
+from support.faults import DATABASE_FAULTS
+from support.ledger import pricing
+from support.models import Conversation, Message
+
+_THREAD = Prefetch("messages", queryset=Message.objects.oldest_first())
+
+
+def limit(request: Request, scope: str, rate: Rate | None) -> None:
+    """Counts the request against its address's rate. Raises TooManyRequests."""
+    if wait := limits.wait_seconds(request, scope, rate):
+        raise TooManyRequests(wait)
+
+
+class Conversations(generics.ListAPIView[Conversation]):
+    """GET: the list, for staff. POST: opens a conversation, for everybody."""
+
+    queryset = Conversation.objects.all()
+    serializer_class = serializers.StaffConversation
+    pagination_class = KeysetPagination
+    filterset_class = ConversationFilter
+
+    def get_authenticators(self) -> list[Any]:
+        return [] if self.request and self.request.method == "POST" else super().get_authenticators()
+
+    def get_permissions(self) -> list[Any]:
+        return [AllowAny()] if self.request.method == "POST" else super().get_permissions()
+
+    def post(self, request: Request) -> Response:
+        limit(request, "open", settings.RATE_OPEN)
+        body = serializers.OpenConversation(data=request.data)
+        body.is_valid(raise_exception=True)
+        key = scoped_key(request, "open", idempotency_key(request))
+        conversation, _ = Conversation.objects.open_new(**body.validated_data, idempotency_key=key)
+        return Response(serializers.OpenedConversation(conversation).data, status=status.HTTP_201_CREATED)
+
+
+class LogMessage(APIView):
+    """POST: logs a pair that a client had elsewhere.
+
+    No session here or when opening: staff who try the chat in their own browser are visitors, not CSRF failures.
+    """
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    serializer_class = serializers.VisitorMessage
+
+    def post(self, request: Request, pk: str) -> Response:
+        limit(request, "log", settings.RATE_LOG)
+        conversation = get_object_or_404(Conversation, pk=pk)
+        body = serializers.LogMessage(data=request.data)
+        body.is_valid(raise_exception=True)
+        claimed = pricing.Usage(body.validated_data["input_tokens"], body.validated_data["output_tokens"])
+        message, _ = conversation.log(
+            **body.validated_data,
+            cost_usd_billionths=pricing.prices_of(settings.CHAT_MODEL).cost_usd_billionths(claimed),
+            idempotency_key=scoped_key(request, f"log:{pk}", idempotency_key(request)),
+        )
+        return Response(serializers.VisitorMessage(message).data, status=status.HTTP_201_CREATED)
+
+
+class ConversationDetail(APIView):
+    """GET: the thread. PATCH: staff change the ticket; its visitor may ask for a person."""
+
+    authentication_classes = (TokenAuthentication, SessionAuthentication, VisitorAuthentication)
+    permission_classes = (IsStaffOrVisitor,)
+    serializer_class = serializers.Ticket
+
+    def conversation(self, request: Request, pk: str) -> Conversation:
+        conversation = get_object_or_404(Conversation, pk=pk)
+        self.check_object_permissions(request, conversation)
+        return conversation
+
+    def get(self, request: Request, pk: str) -> Response:
+        conversation = self.conversation(request, pk)
+        prefetch_related_objects([conversation], _THREAD)
+        show = serializers.VisitorConversation if isinstance(request.user, Visitor) else serializers.Ticket
+        return Response(show(conversation).data)
+
+    def patch(self, request: Request, pk: str) -> Response:
+        conversation = self.conversation(request, pk)
+        if isinstance(request.user, Visitor):
+            if request.data != {"status": Conversation.Status.NEEDS_REVIEW}:
+                raise PermissionDenied('A visitor may only ask for a person: {"status": "needs_review"}.')
+            conversation.escalate(Conversation.Reason.VISITOR_ASKED)
+            return Response(serializers.PublicConversation(conversation).data)
+        body = serializers.PatchConversation(data=request.data)
+        body.is_valid(raise_exception=True)
+        columns = dict(body.validated_data)
+        if "assigned_to" in columns:
+            columns["assigned_to_id"] = columns.pop("assigned_to")
+        conversation.change(by=request.user, **columns)
+        return Response(serializers.StaffConversation(conversation).data)
+
+
+class Tickets(generics.ListAPIView[Conversation]):
+    """GET: what waits for a person, each with its whole thread, for staff. Two queries a page."""
+
+    serializer_class = serializers.Ticket
+    pagination_class = KeysetPagination
+    filterset_class = ConversationFilter
+
+    def get_queryset(self) -> QuerySet[Conversation]:
+        return Conversation.objects.waiting().prefetch_related(_THREAD)
+
+
+class Analytics(APIView):
+    """GET: the numbers of the last days, for staff."""
+
+    serializer_class = serializers.Analytics
+
+    def get(self, request: Request) -> Response:
+        days = request.query_params.get("days", str(analytics.DAYS_DEFAULT))
+        if not (days.isascii() and days.isdigit() and len(days) < 5 and 1 <= int(days) <= analytics.DAYS_MAX):
+            raise ValidationError(
+                {"days": [f"Ensure this value is a whole number from 1 to {analytics.DAYS_MAX}."]}
+            )
+        return Response(analytics.summary(int(days)))
+
+
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    """The process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Database and cache answer too; 503 with the name of what does not."""
+    faults = {}
+    try:
+        Conversation.objects.order_by().values("pk")[:1].exists()
+    except DATABASE_FAULTS as error:
+        faults["database"] = type(error).__name__
+    try:
+        cache.set("readyz", 1, 5)
+    except Exception as error:  # each cache backend has errors of its own
+        faults["cache"] = type(error).__name__
+    ready = {"database": "ok", "cache": "ok"} | faults
+    return JsonResponse({"status": "unavailable" if faults else "ok", **ready}, status=503 if faults else 200)
+
+
+def not_found(request: HttpRequest, path: str = "") -> None:
+    """Whatever else is asked for under /api/: the JSON of a 404."""
+    raise Http404

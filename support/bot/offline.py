@@ -1,0 +1,38 @@
+"""The answerer that needs no model: the text of the help article that fits best, or a person."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from support.bot import articles, sentences
+
+_LONGEST = 1_500
+
+
+@dataclass(frozen=True)
+class OfflineReply:
+    text: str
+    used: list[articles.Found] = field(default_factory=list)
+    fits: bool = True
+    """False where no article fits, and so a person is needed."""
+
+
+def reply(library: articles.Library, question: str) -> OfflineReply:
+    """Answers from the best article, greets where nothing was asked yet, or hands over."""
+    if not articles.words(question) and re.search(r"[^\W\d_]", question):
+        return OfflineReply(sentences.greeting([article.title for article in library.articles[:4]]))
+    found = library.best(question)
+    if not found:
+        return OfflineReply("I couldn't find an answer to that in our help pages.", fits=False)
+    return OfflineReply(f"{_shortened(found[0].body)}\n\n(From our help page “{found[0].title}”.)", used=found)
+
+
+def _shortened(body: str) -> str:
+    """The body up to the paragraph that ends before the longest answer; the first one whatever its length."""
+    shown = ""
+    for paragraph in body.strip().split("\n\n"):
+        if shown and len(shown) + len(paragraph) > _LONGEST:
+            break
+        shown += ("\n\n" if shown else "") + paragraph
+    return shown

@@ -1,0 +1,61 @@
+"""What a stopped process left undone, found and ended. Safe to run at any time, by any number of processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from support import clock
+from support.bot import sentences
+from support.models import Answer, Conversation, Message
+
+_GRACE = timedelta(seconds=30)
+"""A write that is younger than this may still be under way."""
+
+
+@dataclass(frozen=True)
+class Recovered:
+    handed_over: int = 0
+    counted: int = 0
+    settled: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.handed_over or self.counted or self.settled)
+
+
+def recover(now: datetime | None = None) -> Recovered:
+    """Hands unanswered turns to a person, counts answers that are not in the sums, writes missing audit rows.
+
+    Only what is older than its deadline is touched. Three queries on small indexes when there is nothing to do.
+    """
+    now = now or clock.now()
+    handed_over = sum(
+        hand_over(message) for message in Message.objects.abandoned(now).select_related("conversation")
+    )
+    uncounted = Message.objects.uncounted(now - _GRACE).select_related("conversation")
+    counted = sum(message.conversation.count(message) for message in uncounted)
+    settled = 0
+    for conversation in Conversation.objects.unsettled(now - _GRACE):
+        conversation.settle()
+        settled += 1
+    return Recovered(handed_over, counted, settled)
+
+
+def hand_over(message: Message) -> bool:
+    """Ends a turn that nobody is writing any more: what was shown stays, and a person takes over."""
+    shown = message.assistant_message
+    text = "\n\n".join(
+        [shown, sentences.interrupted(), sentences.handed_over()]
+        if shown
+        else [sentences.model_down(), sentences.handed_over()]
+    )
+    return message.conversation.answer(
+        message,
+        Answer(
+            text=text,
+            answered_by=Message.AnsweredBy.NOTICE,
+            is_escalation=True,
+            reason=Conversation.Reason.UNANSWERED,
+            fault="process stopped",
+        ),
+    )
