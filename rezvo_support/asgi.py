@@ -99,7 +99,11 @@ async def _http(scope: Scope, receive: Receive, send: Send) -> None:
         is_read = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    await (_chat if scope["path"] == CHAT_PATH else _pages)(scope, replay, send)
+    async def send_head(message: Message) -> None:
+        await send({**message, "body": b""} if "body" in message else message)
+
+    application = _chat if scope["path"] == CHAT_PATH else _pages
+    await application(scope, replay, send_head if scope["method"] == "HEAD" else send)
 
 
 async def _refuse(send: Send, code: int, detail: str) -> None:

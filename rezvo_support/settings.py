@@ -95,7 +95,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"  # MongoDB can truncate dates in no other zone; zones of people are for display
 
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT = env.text("STATIC_ROOT") or None
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # no collectstatic step between a clone and a running desk
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from django.conf import settings
+from django.urls import get_resolver
 
 from support.api import limits
 from support.bot import turn
@@ -30,6 +31,7 @@ async def start() -> asyncio.Task[None]:
 
     Raises CannotStart.
     """
+    _ = get_resolver().url_patterns  # imports what the first request would otherwise wait for
     try:
         await in_thread(pricing.prices_of, settings.CHAT_MODEL)
     except pricing.UnknownModel as error:

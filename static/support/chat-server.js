@@ -13,7 +13,9 @@ export class Refused extends Error {
   }
 }
 
-const CODES = { 400: "invalid", 401: "gone", 403: "gone", 404: "gone", 413: "invalid", 422: "invalid", 429: "rate_limited" };
+const CODES = {
+  400: "invalid", 401: "gone", 403: "gone", 404: "gone", 413: "invalid", 422: "invalid", 429: "rate_limited",
+};
 
 export async function refusal(response) {
   const told = await response.json().catch(() => ({}));

@@ -39,7 +39,15 @@ export function formatted(text, contact) {
   return out;
 }
 
-const INLINE = /\*\*(.+?)\*\*|\[([^\]\n]+)\]\((https?:\/\/[^\s)]+)\)|(https?:\/\/[^\s<>"*]+)|([\w.+-]+@[\w-]+\.[\w.-]*\w)/gi;
+const INLINE = new RegExp(
+  [
+    /\*\*(.+?)\*\*/, // bold
+    /\[([^\]\n]+)\]\((https?:\/\/[^\s)]+)\)/, // a link with a label
+    /(https?:\/\/[^\s<>"*]+)/, // a link as it is
+    /([\w.+-]+@[\w-]+\.[\w.-]*\w)/, // an address
+  ].map((part) => part.source).join("|"),
+  "gi",
+);
 
 function inline(parent, text, contact) {
   let end = 0;

@@ -74,40 +74,59 @@ function icon(path) {
   return svg;
 }
 
+function button(name, attributes, ...children) {
+  return el("button", { type: "button", "data-chat": name, ...attributes }, ...children);
+}
+
 const launcherLabel = el("span", {}, "Ask Rezvo");
-const launcher = el(
-  "button",
-  { type: "button", class: "sc-launcher", "data-chat": "open", "aria-haspopup": "dialog", "aria-expanded": "false",
-    "aria-controls": "support-chat-panel" },
+const launcher = button(
+  "open",
+  { class: "sc-launcher", "aria-haspopup": "dialog", "aria-expanded": "false", "aria-controls": "support-chat-panel" },
   icon("M5 5h14a2 2 0 0 1 2 2v8a2 2 0 0 1-2 2h-7l-5 4v-4H5a2 2 0 0 1-2-2V7a2 2 0 0 1 2-2z"),
   launcherLabel,
 );
-const closeButton = el("button", { type: "button", class: "sc-close", "data-chat": "close", "aria-label": "Close the chat" },
+const closeButton = button("close", { class: "sc-close", "aria-label": "Close the chat" },
   icon("M6 6l12 12M18 6L6 18"));
 const banner = el("p", { class: "sc-banner", "data-chat": "banner", role: "status" });
 const suggestions = el("div", { class: "sc-suggestions", role: "group", "aria-label": "Common questions" });
 const greeting = el("div", { class: "sc-greeting" },
   el("p", {}, "Hello! I’m Rezvo’s AI assistant. Ask me about bookings, deposits or running your restaurant on Rezvo."),
   suggestions);
-const thread = el("div", { class: "sc-thread", "data-chat": "thread", role: "group", "aria-label": "Conversation", tabindex: "0" },
-  greeting);
+const thread = el(
+  "div",
+  { class: "sc-thread", "data-chat": "thread", role: "group", "aria-label": "Conversation", tabindex: "0" },
+  greeting,
+);
 // The visible thread changes with every word. Screen readers listen to this one instead: it gets each
 // answer once, when it is complete.
 const announcer = el("div", { class: "sc-hidden", role: "log", "aria-live": "polite", "aria-label": "Latest answer" });
-const input = el("textarea", { class: "sc-input", "data-chat": "input", rows: "1", maxlength: String(MAX_LENGTH), dir: "auto",
-  placeholder: "Write a message", "aria-label": "Your message", enterkeyhint: "send" });
-const sendButton = el("button", { type: "submit", class: "sc-send", "data-chat": "send", "aria-label": "Send" },
+const input = el("textarea", {
+  class: "sc-input",
+  "data-chat": "input",
+  "aria-label": "Your message",
+  placeholder: "Write a message",
+  rows: "1",
+  maxlength: String(MAX_LENGTH),
+  dir: "auto",
+  enterkeyhint: "send",
+});
+const sendButton = button("send", { type: "submit", class: "sc-send", "aria-label": "Send" },
   icon("M12 19V5M6 11l6-6 6 6"));
-const stopButton = el("button", { type: "button", class: "sc-send sc-stop", "data-chat": "stop", "aria-label": "Stop this answer" },
-  icon("M8 8h8v8H8z"));
-const personButton = el("button", { type: "button", class: "sc-person", "data-chat": "person" }, "Talk to a person");
-const counter = el("span", { class: "sc-counter", role: "status" }, "AI can make mistakes");
+const stopButton = button("stop", { class: "sc-send sc-stop", "aria-label": "Stop this answer" }, icon("M8 8h8v8H8z"));
+const personButton = button("person", { class: "sc-person" }, "Talk to a person");
+const counter = el("span", { class: "sc-counter" });
 const form = el("form", { class: "sc-form" },
   el("div", { class: "sc-field" }, input, sendButton, stopButton),
   el("div", { class: "sc-foot" }, personButton, counter));
 const panel = el(
   "section",
-  { class: "sc-panel", id: "support-chat-panel", "data-chat": "panel", role: "dialog", "aria-labelledby": "support-chat-title" },
+  {
+    id: "support-chat-panel",
+    class: "sc-panel",
+    "data-chat": "panel",
+    role: "dialog",
+    "aria-labelledby": "support-chat-title",
+  },
   el("header", { class: "sc-header" },
     el("div", {}, el("h2", { id: "support-chat-title" }, "Rezvo Support"), el("p", {}, "AI assistant")),
     closeButton),
@@ -121,7 +140,8 @@ root.append(launcher, panel);
 let pinned = true; // the visitor is at the end of the thread and wants to stay there
 
 function toEnd(force = false) {
-  if (force || pinned) thread.scrollTop = thread.scrollHeight;
+  pinned ||= force;
+  if (pinned) thread.scrollTop = thread.scrollHeight;
 }
 
 function addMessage(role, label, ...children) {
@@ -146,12 +166,16 @@ function announce(text) {
   announcer.replaceChildren(el("p", { dir: "auto" }, text.replaceAll("**", "")));
 }
 
+function dots() {
+  return el("span", { class: "sc-dots", role: "img", "aria-label": "Writing" }, el("i"), el("i"), el("i"));
+}
+
 /** The assistant's side of a turn: `waiting` and `streaming`, then `done` or `failed`. */
 class Bubble {
   constructor() {
     this.text = el("div", { class: "sc-text", dir: "auto" });
     this.remark = el("p", { class: "sc-remark" });
-    this.retry = el("button", { type: "button", class: "sc-retry", "data-chat": "retry" }, "Try again");
+    this.retry = button("retry", { class: "sc-retry" }, "Try again");
     this.remark.hidden = this.retry.hidden = true;
     this.item = addMessage("bot", "Assistant", this.text, this.remark, this.retry);
   }
@@ -160,9 +184,9 @@ class Bubble {
     clearInterval(this.clock);
     this.item.dataset.state = state;
     this.remark.hidden = this.retry.hidden = true;
-    this.text.hidden = state === "failed" && !text;
+    this.text.hidden = !text && state !== "waiting";
     if (text) this.text.replaceChildren(formatted(state === "streaming" ? closed(text) : text, supportEmail));
-    else this.text.replaceChildren(el("span", { class: "sc-dots", role: "img", "aria-label": "Writing" }, el("i"), el("i"), el("i")));
+    else this.text.replaceChildren(dots());
     toEnd();
   }
 
@@ -207,7 +231,8 @@ async function conversation(method, body) {
 
 function newKey() {
   if (crypto.randomUUID) return crypto.randomUUID(); // only on https and localhost
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function origin() {
@@ -259,6 +284,7 @@ async function withRetries(turn) {
     try {
       return await stream(turn);
     } catch (error) {
+      if (turn.stopped) return;
       if (error.code === "gone" && turn.inConversation) {
         // The conversation was erased, or its token has expired: ask in a new one.
         remember("session", null);
@@ -266,7 +292,6 @@ async function withRetries(turn) {
         tries--;
         continue;
       }
-      if (turn.stopped) return;
       if (error instanceof Refused) throw error;
       if (tries === BACKOFF_S.length) throw new Refused("lost");
       turn.bubble.say("Connection lost. Trying again…");
@@ -302,7 +327,7 @@ async function stream(turn) {
       if (name === "start") begin(turn, data);
       else if (name === "delta") draw(turn, (text += data.text));
       else if (name === "done") return finish(turn, text, data);
-      else if (name === "error") throw new Refused(data.code in SENTENCES ? data.code : "unavailable", data.retry_after);
+      else if (name === "error") throw new Refused(data.code, data.retry_after);
     }
     throw new Error("The stream broke off");
   } finally {
@@ -339,17 +364,18 @@ function finish(turn, text, status) {
   setStatus(status);
   if (turn.stopped) return;
   release(turn); // first, so that a frame still to come doesn't draw over the finished answer
-  showAnswer(turn.bubble, text);
+  showAnswer(turn, text);
 }
 
-function showAnswer(bubble, text) {
+function showAnswer(turn, text) {
+  if (!text && banner.hidden) return failTurn(turn, { code: "unanswered" });
   if (!text) {
     // A conversation that is with a colleague may get no answer from the assistant.
-    bubble.item.remove();
+    turn.bubble.item.remove();
     addSystem("Thank you. Your message has been passed on to a colleague.");
     return;
   }
-  bubble.set("done", text);
+  turn.bubble.set("done", text);
   announce(text);
   if (panel.hidden) setUnread(true);
 }
@@ -366,10 +392,11 @@ function failTurn(turn, { code, retryAfter = 0 }) {
   }
   turn.bubble.fail(turn.answer, SENTENCES[code], () => {
     if (active || restoring) return;
-    thread.focus(); // the button is about to disappear
+    thread.focus({ preventScroll: true }); // the button is about to disappear
     // What the server may have taken is asked for with its own key; what it refused at the door is asked
     // anew, as a conversation may have begun in the meantime.
-    answer(turn.begun || code === "lost" ? turn : newTurn(turn.text, turn.bubble));
+    const taken = code === "lost" || (turn.begun && code !== "unanswered");
+    answer(taken ? turn : newTurn(turn.text, turn.bubble));
   }, retryAfter);
 }
 
@@ -381,8 +408,8 @@ function stop() {
   turn.stopped = true;
   confirmed(turn);
   release(turn);
-  turn.bubble.set("done", turn.answer || "Stopped.");
-  if (turn.answer) turn.bubble.say("Stopped");
+  turn.bubble.set("done", turn.answer);
+  turn.bubble.say("Stopped");
   input.focus();
 }
 
@@ -410,7 +437,7 @@ async function restore() {
       last = showThread(await conversation("GET"));
     } catch (error) {
       if (error.code !== "gone") {
-        const retry = el("button", { type: "button", class: "sc-retry", "data-chat": "retry" }, "Try again");
+        const retry = button("retry", { class: "sc-retry" }, "Try again");
         const item = addSystem("Your earlier messages couldn’t be loaded.", retry);
         retry.addEventListener("click", () => (item.remove(), restore()), { once: true });
         return;
@@ -441,8 +468,7 @@ function showThread({ messages, status }) {
     } else if (message.assistant_message) {
       new Bubble().set("done", message.assistant_message);
     } else if (message === last && !WAITING.includes(status)) {
-      const bubble = new Bubble();
-      bubble.fail("", SENTENCES.unanswered, () => active || answer(newTurn(message.user_message, bubble)), 0);
+      failTurn({ text: message.user_message, bubble: new Bubble() }, { code: "unanswered" });
     }
   }
   setStatus({ status });
@@ -467,7 +493,7 @@ async function poll(turn) {
       setStatus(now);
       if (turn.stopped) return;
       release(turn);
-      return showAnswer(turn.bubble, message?.assistant_message);
+      return showAnswer(turn, message?.assistant_message);
     } catch (error) {
       if (error.code === "gone") break;
     }
@@ -535,6 +561,7 @@ function setDraft(text) {
 function grow() {
   input.style.blockSize = "auto";
   input.style.blockSize = `${input.scrollHeight}px`; // the style sheet sets the limit
+  toEnd();
 }
 
 function refresh() {
@@ -610,13 +637,13 @@ function followKeyboard() {
 }
 
 for (const question of SUGGESTIONS) {
-  const button = el("button", { type: "button" }, question);
-  button.addEventListener("click", () => {
+  const chip = button("suggestion", {}, question);
+  chip.addEventListener("click", () => {
     if (active || restoring) return;
     ask(question);
     input.focus();
   });
-  suggestions.append(button);
+  suggestions.append(chip);
 }
 launcher.addEventListener("click", () => open());
 closeButton.addEventListener("click", close);

@@ -9,7 +9,6 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
 _JSON = "application/json"
@@ -24,7 +23,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="Sent again with the same key within a day, the request is answered as before and counted once.",
 )
-DAYS = OpenApiParameter("days", {"type": "integer", "minimum": 1, "maximum": 365, "default": 30}, OpenApiTypes.INT)
+DAYS = OpenApiParameter("days", {"type": "integer", "minimum": 1, "maximum": 365, "default": 30})
 
 
 class VisitorScheme(OpenApiAuthenticationExtension):

@@ -147,10 +147,15 @@ def _prompt_usage(usage: Any) -> dict[str, int]:
     }
 
 
+_NO_MONEY = ("spend limit", "usage limit", "credit balance")
+
+
 def _kind(error: anthropic.APIStatusError) -> str:
     # `type` is the API's own word; a proxy in between sends none, and in mid-stream the status says 200.
     kind = getattr(error, "type", None) or ""
-    if "spend" in error.message.lower() or "usage limit" in error.message.lower():
+    code = getattr(error, "error_code", None) or ""
+    # The limit that the owner set himself comes as a plain 400, known by its words alone.
+    if "spend_limit" in code or kind == "billing_error" or any(words in error.message for words in _NO_MONEY):
         return "spend limit reached"
     if error.status_code == 200:
         return f"broke off: {kind or 'error'}"

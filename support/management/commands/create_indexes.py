@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import connection, models
+
+from support.models import Conversation, Message
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An index or a unique constraint of a model, and what the database must say of it."""
+
+    model: type[models.Model]
+    index: models.Index | models.UniqueConstraint
+
+    @property
+    def is_unique(self) -> bool:
+        return isinstance(self.index, models.UniqueConstraint)
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """Column and ASC or DESC, in order."""
+        orders = (
+            [(name, "") for name in self.index.fields]
+            if isinstance(self.index, models.UniqueConstraint)
+            else self.index.fields_orders
+        )
+        return [(self.model._meta.get_field(name).column, order or "ASC") for name, order in orders]
+
+    def __str__(self) -> str:
+        columns = ", ".join(column + (" desc" if order == "DESC" else "") for column, order in self.columns)
+        kind = "unique " if self.is_unique else ""
+        return f"{self.index.name}: {kind}{self.model._meta.db_table} ({columns})"
+
+
+class Command(BaseCommand):
+    help = (
+        "Makes the indexes that the API and the desk need, on SQLite, PostgreSQL (without locking the tables) or "
+        "MongoDB; one that differs from its definition is made anew. Run it as often as you like."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--check", action="store_true", help="change nothing; exit 1 if any is missing or differs"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="change nothing; say what would be done")
+
+    def handle(self, *args: Any, check: bool, dry_run: bool, verbosity: int, **options: Any) -> None:
+        counts = {"ok": 0, "missing": 0, "differs": 0}
+        for wanted in _all_wanted():
+            found = _state(wanted)
+            counts[found] += 1
+            if found == "ok":
+                if verbosity > 1:
+                    self.stdout.write(f"ok       {wanted}")
+                continue
+            if check:
+                self.stdout.write(f"{found:8} {wanted}")
+                continue
+            verb = "create" if found == "missing" else "replace"
+            if not dry_run:
+                _make(wanted, replace=found == "differs")
+            if verbosity:
+                self.stdout.write(f"would {verb} {wanted}" if dry_run else f"{verb}d  {wanted}")
+        if verbosity:
+            done = "to create" if check or dry_run else "created"
+            redone = "to replace" if check or dry_run else "replaced"
+            self.stdout.write(f"{counts['ok']} in place, {counts['missing']} {done}, {counts['differs']} {redone}")
+        if check and counts["missing"] + counts["differs"]:
+            sys.exit(1)
+
+
+def _all_wanted() -> Iterator[Wanted]:
+    """The contract's four, on conversations and messages, come first; then what our own queries need."""
+    others = [
+        model for model in apps.get_app_config("support").get_models() if model not in (Conversation, Message)
+    ]
+    for model in (Conversation, Message, *others):
+        for index in model._meta.indexes:
+            yield Wanted(model, index)
+        for constraint in model._meta.constraints:
+            if isinstance(constraint, models.UniqueConstraint):
+                yield Wanted(model, constraint)
+
+
+def _state(wanted: Wanted) -> str:
+    with connection.cursor() as cursor:
+        there = connection.introspection.get_constraints(cursor, wanted.model._meta.db_table)
+    found = there.get(wanted.index.name or "")
+    if found is None:
+        return "missing"
+    # A constraint inside SQLite's CREATE TABLE has no orders; all of ours ascend.
+    orders = found.get("orders") or ["ASC"] * len(found["columns"])
+    same = list(zip(found["columns"], orders, strict=True)) == wanted.columns
+    if same and bool(found["unique"]) == wanted.is_unique and _is_partial(wanted) == _should_be_partial(wanted):
+        return "ok"
+    return "differs"
+
+
+def _should_be_partial(wanted: Wanted) -> bool:
+    # MongoDB's way to let several rows have no value under a unique index is to index only those that have one.
+    return wanted.index.condition is not None or (wanted.is_unique and connection.vendor == "mongodb")
+
+
+def _is_partial(wanted: Wanted) -> bool:
+    table, name = wanted.model._meta.db_table, wanted.index.name
+    if connection.vendor == "mongodb":
+        information = connection.get_collection(table).index_information()  # type: ignore[attr-defined]
+        return "partialFilterExpression" in information[name]
+    sql = (
+        "SELECT sql LIKE '%% WHERE %%' FROM sqlite_master WHERE name = %s"
+        if connection.vendor == "sqlite"
+        else "SELECT indpred IS NOT NULL FROM pg_index WHERE indexrelid = to_regclass(%s)"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [name])
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def _make(wanted: Wanted, *, replace: bool) -> None:
+    # PostgreSQL builds an index beside the running desk only outside a transaction.
+    live = {"concurrently": True} if connection.vendor == "postgresql" and not connection.in_atomic_block else {}
+    with connection.schema_editor(atomic=not live) as editor:
+        if isinstance(wanted.index, models.UniqueConstraint):
+            if replace:
+                editor.remove_constraint(wanted.model, wanted.index)
+            editor.add_constraint(wanted.model, wanted.index)
+        else:
+            if replace:
+                editor.remove_index(wanted.model, wanted.index, **live)
+            editor.add_index(wanted.model, wanted.index, **live)

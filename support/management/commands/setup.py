@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+from support.import_articles import import_folder
+from support.models import Article, User
+
+_DEMO = Path(__file__).resolve().parents[2] / "demo" / "articles"
+
+
+class Command(BaseCommand):
+    help = (
+        "Makes a desk that works: tables, indexes and prices; demo articles where there is no article; a staff user "
+        "where there is none. What exists already is left as it is. `make run` calls it at each start."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        Path(settings.VAR_DIR).mkdir(parents=True, exist_ok=True)
+        call_command("migrate", verbosity=0)
+        call_command("create_indexes", verbosity=0)
+        if not Article.objects.exists():
+            done = import_folder(_DEMO)
+            self.stdout.write(f"Loaded {done.added} demo articles.")
+        if not User.objects.filter(is_staff=True).exists():
+            self._make_staff_user()
+        claude = f"Claude ({settings.CHAT_MODEL})" if settings.ANTHROPIC_API_KEY else ""
+        self.stdout.write(f"The chat:  http://{settings.BIND}/")
+        self.stdout.write(f"The desk:  http://{settings.BIND}/admin/")
+        self.stdout.write(
+            f"Answers:   {claude}" if claude else "Answers:   offline answerer (set ANTHROPIC_API_KEY for Claude)"
+        )
+
+    def _make_staff_user(self) -> None:
+        password = secrets.token_urlsafe(12)
+        kept = Path(settings.VAR_DIR) / "admin_password"
+        kept.touch(mode=0o600)
+        kept.write_text(f"{password}\n", encoding="ascii")
+        User.objects.create_superuser("admin", password=password)
+        self.stdout.write(f"Staff user: admin, password: {password} (kept in {kept}; change it in the desk)")

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ["RATE_OPEN"] = os.environ["RATE_LOG"] = os.environ["RATE_CHAT"] = "off"
+os.environ["ANTHROPIC_API_KEY"] = ""
+
+from tests import server as servers
+from tests.fake_claude import FakeClaude
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+TEST_REDIS_URL = os.environ.get("TEST_REDIS_URL", "")
+_NEEDS = {
+    "chromium": (bool(CHROMIUM), "needs Chromium: apt-get install chromium"),
+    "redis": (bool(TEST_REDIS_URL), "needs Redis: TEST_REDIS_URL=redis://127.0.0.1:6379/15"),
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    from django.conf import settings
+
+    on_mongodb = settings.DATABASE_URL.startswith("mongodb")
+    for item in items:
+        for name, (is_there, what_starts_it) in _NEEDS.items():
+            if item.get_closest_marker(name) and not is_there:
+                item.add_marker(pytest.mark.skip(reason=what_starts_it))
+        marker = item.get_closest_marker("not_on_mongodb")
+        if marker and on_mongodb:
+            item.add_marker(pytest.mark.skip(reason=f"not on MongoDB: {marker.kwargs['reason']}"))
+        # Other processes see what these tests write only when it is committed.
+        fixtures = getattr(item, "fixturenames", ())
+        if {"server", "offline", "start_server"} & set(fixtures):
+            item.add_marker(pytest.mark.django_db(transaction=True))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    from django.conf import settings
+
+    if settings.DATABASE_URL.startswith("sqlite"):
+        terminalreporter.write_line(
+            "Ran on SQLite. The same suite runs on PostgreSQL with DATABASE_URL=postgres://USER@HOST/NAME and on "
+            "MongoDB with DATABASE_URL=mongodb://HOST/ (a wire server for tests: tests/mongo_server.py)."
+        )
+
+
+@pytest.fixture(autouse=True)
+def _fresh_caches() -> Iterator[None]:
+    from support.api import limits
+    from support.ledger import pricing
+
+    yield
+    pricing.forget()
+    limits._redis_script.cache_clear()
+
+
+@pytest.fixture
+def anna(db: None) -> Any:
+    """A superuser of the support team."""
+    from support.models import User
+
+    return User.objects.create_superuser("anna", password="anna's password", first_name="Anna")
+
+
+@pytest.fixture
+def ben(db: None) -> Any:
+    """A colleague of Anna's."""
+    from support.models import User
+
+    return User.objects.create_user("ben", password="ben's password", is_staff=True, first_name="Ben")
+
+
+@pytest.fixture
+def api() -> Any:
+    """An anonymous client of the API."""
+    from rest_framework.test import APIClient
+
+    return APIClient()
+
+
+@pytest.fixture
+def staff_api(anna: Any) -> Any:
+    """Anna's client of the API."""
+    from rest_framework.authtoken.models import Token
+    from rest_framework.test import APIClient
+
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=anna).key}")
+    return client
+
+
+@pytest.fixture(scope="session")
+def _claude() -> Iterator[FakeClaude]:
+    with FakeClaude() as claude:
+        yield claude
+
+
+@pytest.fixture
+def claude(_claude: FakeClaude) -> Iterator[FakeClaude]:
+    """The stand-in of Anthropic's API, with nothing scripted and nothing recorded."""
+    _claude.reset()
+    yield _claude
+    _claude.reset()
+
+
+@pytest.fixture(scope="session")
+def _server(
+    django_db_setup: None, django_db_blocker: Any, _claude: FakeClaude, tmp_path_factory: Any
+) -> Iterator[servers.Server]:
+    with django_db_blocker.unblock():
+        server = servers.start(
+            tmp_path_factory.mktemp("server") / "log",
+            ANTHROPIC_API_KEY="sk-test",
+            ANTHROPIC_BASE_URL=_claude.url,
+            CHAT_TURN_SECONDS="6",
+            CHAT_STALL_SECONDS="2",
+        )
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(transactional_db: None, claude: FakeClaude, _server: servers.Server) -> servers.Server:
+    """A gunicorn that answers with Claude (the stand-in); turns end within 6 s, stalls after 2 s."""
+    return _server
+
+
+@pytest.fixture(scope="session")
+def _offline(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any) -> Iterator[servers.Server]:
+    with django_db_blocker.unblock():
+        server = servers.start(tmp_path_factory.mktemp("offline") / "log")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def offline(transactional_db: None, _offline: servers.Server) -> servers.Server:
+    """A gunicorn without a key."""
+    return _offline
+
+
+@pytest.fixture
+def start_server(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., servers.Server]]:
+    """Starts a gunicorn with settings of the test's own; stopped after it."""
+    started: list[servers.Server] = []
+
+    def start(**values: str) -> servers.Server:
+        server = servers.start(tmp_path / f"log{len(started)}", **values)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
