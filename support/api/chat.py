@@ -134,7 +134,6 @@ async def _text(asked: Asked) -> AsyncIterator[str]:
         return
     async for text in turn.follow_stored(asked.message):
         yield text
-    await in_thread(asked.message.conversation.refresh_from_db)
 
 
 def _end(asked: Asked) -> dict[str, Any] | None:

@@ -163,8 +163,7 @@ def _kind(error: anthropic.APIStatusError) -> str:
 
 
 def _connection_kind(error: Exception) -> str:
-    cause = error.__cause__ or error
-    if isinstance(error, anthropic.APITimeoutError) or isinstance(cause, httpx2.TimeoutException):
+    if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
         return "stalled"
     if isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError):
         return "connection cut"

@@ -20,7 +20,7 @@ from support import recovery
 from support.bot import articles, offline, prompt, sentences
 from support.clock import now
 from support.faults import DATABASE_FAULTS
-from support.handoff import asks_for_person, sends_to_support
+from support.handoff import asks_for_person
 from support.ledger import pricing
 from support.models import Answer, Conversation, Message
 from support.threads import in_thread
@@ -232,12 +232,11 @@ class Turn:
         used: list[dict[str, str]] | None = None,
     ) -> Answer:
         usage = call.usage
-        named = sends_to_support(self.text)
         return Answer(
             text=self.text,
             answered_by=Message.AnsweredBy.CLAUDE,
-            is_escalation=bool(reason) or named,
-            reason=reason or (Conversation.Reason.BOT_HANDED_OVER if named else ""),
+            is_escalation=bool(reason),
+            reason=reason,
             model=prices.model,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
@@ -288,7 +287,7 @@ class Turn:
                 # Shielded: a worker that stops cancels this task a second time, in the middle of the write.
                 stored = in_thread(self.conversation.answer, self.message, answer)
                 if not await asyncio.shield(asyncio.ensure_future(stored)):
-                    await in_thread(self.message.refresh_from_db)  # another process took it for abandoned
+                    await in_thread(_reread, self.message)  # another process took it for abandoned
                 return
             except DATABASE_FAULTS as error:
                 log.error("turn %s: not stored: %s", self.message.pk, type(error).__name__)
@@ -297,6 +296,14 @@ class Turn:
 
 def _checkpoint(message_id: str, text: str) -> None:
     Message.objects.filter(pk=message_id, state=Message.State.PENDING).update(assistant_message=text)
+
+
+def _reread(message: Message) -> None:
+    """The message and its conversation as they are now; async code must not have to fetch the latter later."""
+    conversation = message.conversation
+    message.refresh_from_db()
+    conversation.refresh_from_db()
+    message.conversation = conversation
 
 
 # --- Following a turn, wherever it runs ---------------------------------------------------------------
@@ -314,7 +321,7 @@ async def follow_stored(message: Message) -> AsyncIterator[str]:
     """
     shown = ""
     while True:
-        await in_thread(message.refresh_from_db)
+        await in_thread(_reread, message)
         if message.assistant_message != shown and message.assistant_message.startswith(shown):
             yield message.assistant_message[len(shown) :]
             shown = message.assistant_message

@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -204,7 +204,12 @@ class Conversation(models.Model):
         return self._once(message, lambda: message.save(force_insert=True))
 
     def answer(self, message: Message, answer: Answer) -> bool:
-        """Ends a pending turn: answer, tokens, cost, sums and escalation, once. False if it had ended already."""
+        """Ends a pending turn: answer, tokens, cost, sums and escalation, once. False if it had ended already.
+
+        An answer that names the support address escalates, whoever gave it.
+        """
+        if not answer.is_escalation and sends_to_support(answer.text):
+            answer = replace(answer, is_escalation=True, reason=self.Reason.BOT_HANDED_OVER)
         columns = message.take(answer)
         state = Message.State.COUNTED if has_transactions() else Message.State.ANSWERED
 
