@@ -118,6 +118,7 @@ class Server:
         return [int(pid) for pid in found.stdout.split()]
 
     def stop(self, how: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> None:
+        self.http.close()  # an idle connection would keep the worker for its keep-alive time
         if self.process.poll() is None:
             self.process.send_signal(how)
         try:
@@ -126,8 +127,6 @@ class Server:
             self.process.kill()
             self.process.wait(5)
             raise
-        finally:
-            self.http.close()
 
 
 def events_of(lines: Iterator[str]) -> Iterator[Event]:

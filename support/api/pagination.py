@@ -33,7 +33,7 @@ class KeysetPagination(BasePagination):
         self._url = request.build_absolute_uri()
         limit = _limit(request.query_params.get("limit"))
         cursor = request.query_params.get("cursor")
-        backwards, position = _read(cursor) if cursor else (False, None)
+        backwards, position = _read(cursor) if cursor is not None else (False, None)
         order = ("created_at", "id") if backwards else ("-created_at", "-id")
         rows = list(_beyond(queryset, backwards, position).order_by(*order)[: limit + 1])
         more = len(rows) > limit
