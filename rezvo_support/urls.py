@@ -1,8 +1,8 @@
 from django.contrib import admin
-from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
-from support.api import errors, schema, views  # noqa: F401  (schema registers how visitors are known)
+from support.api import errors, schema, views
 from support.home import home
 
 handler400 = errors.bad_request
@@ -13,9 +13,10 @@ handler500 = errors.server_error
 urlpatterns = [
     path("", home, name="home"),
     path("admin/", admin.site.urls),
-    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema", schema.Document.as_view(), name="schema"),
     path("api/support/", include("support.api.urls")),
-    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    re_path("^api(/|$)", views.not_found),
+    path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("healthz", views.healthz),
     path("readyz", views.readyz),
 ]

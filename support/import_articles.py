@@ -51,7 +51,10 @@ def _read(path: Path) -> Article:
     head, separator, body = rest.partition("\n---\n")
     if opening.strip() != "---" or not separator:
         raise BadArticle(f"{path.name}: begins with no front matter (title and slug between lines of ---)")
-    values = dict(map(str.strip, line.partition(":")[::2]) for line in head.splitlines() if line.strip())
+    values: dict[str, str] = {}
+    for line in head.splitlines():
+        name, _, value = line.partition(":")
+        values[name.strip()] = value.strip()
     article = Article(title=values.get("title", ""), slug=values.get("slug", path.stem), body=body.strip())
     try:
         article.clean_fields()

@@ -29,6 +29,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         for name, (is_there, what_starts_it) in _NEEDS.items():
             if item.get_closest_marker(name) and not is_there:
+                if os.environ.get("NOTHING_SKIPPED"):
+                    pytest.exit(f"{item.nodeid} {what_starts_it}", returncode=1)
                 item.add_marker(pytest.mark.skip(reason=what_starts_it))
         marker = item.get_closest_marker("not_on_mongodb")
         if marker and on_mongodb:

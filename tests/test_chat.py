@@ -230,7 +230,7 @@ def test_above_the_cap_on_open_chats_the_visitor_is_told_when_to_try_again(
     start_server: object, claude: FakeClaude
 ) -> None:
     server: Server = start_server(  # type: ignore[operator]
-        ANTHROPIC_API_KEY="k", ANTHROPIC_BASE_URL=claude.url, CHAT_OPEN_STREAMS="1"
+        WEB_CONCURRENCY="1", ANTHROPIC_API_KEY="k", ANTHROPIC_BASE_URL=claude.url, CHAT_OPEN_STREAMS="1"
     )
     claude.say(Script(text="Slow", hold_after=0))
     with server.stream("First") as events:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import uuid
 from datetime import timedelta
+
+import pytest
 
 from support import clock, recovery
 from support.models import Conversation, Message
@@ -30,6 +31,7 @@ def test_a_visitor_who_closes_the_page_has_his_answer_stored(server: Server, cla
     with server.stream("Will you keep it?") as events:
         next(events)
         assert next(events).name == "delta"
+    claude.wait_for(lambda c: c.held)
     claude.release()
     message = wait_until(counted)
     assert message.assistant_message == "The whole answer is kept."
@@ -42,6 +44,7 @@ def test_a_visitor_who_leaves_before_the_first_word_has_asked_all_the_same(
     claude.say(Script(text="Nobody waits.", hold_after=0))
     with server.stream("Anybody?") as events:
         next(events)
+    claude.wait_for(lambda c: c.held)
     claude.release()
     assert wait_until(counted).assistant_message == "Nobody waits."
 
@@ -63,17 +66,11 @@ def test_the_same_key_replays_the_answer_and_counts_once(server: Server, claude:
 def test_the_same_key_joins_the_answer_while_it_is_written(server: Server, claude: FakeClaude) -> None:
     claude.say(Script(text="Written only once, read twice.", hold_after=2))
     key = with_key()
-    joined: list = []
-    with server.stream("Join?", key) as events:
-        next(events)
-        next(events)
-        thread = threading.Thread(target=lambda: joined.extend(server.ask("Join?", key)))
-        thread.start()
-        # The second is in when it, too, has been told of its start; only then may the model go on.
-        wait_until(lambda: Message.objects.count() == 1)
+    with server.stream("Join?", key) as writing, server.stream("Join?", key) as joining:
+        assert next(writing).data == next(joining).data
+        claude.wait_for(lambda c: c.held)
         claude.release()
-        first = list(events)
-        thread.join(20)
+        first, joined = list(writing), list(joining)
     assert text_of(joined) == "Written only once, read twice."
     assert joined[-1].data == first[-1].data
     assert len(claude.requests) == 1
@@ -121,6 +118,7 @@ def test_a_worker_that_is_told_to_stop_ends_its_answers_first(start_server: obje
         next(events)
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: "Worker shutting down" in server.log)
+        claude.wait_for(lambda c: c.held)
         claude.release()
         rest = list(events)
     assert rest[-1].name == "done"
@@ -138,6 +136,7 @@ def test_a_stopping_worker_stores_answers_that_nobody_is_connected_to(
         next(events)
     server.process.send_signal(signal.SIGTERM)
     wait_until(lambda: "Worker shutting down" in server.log)
+    claude.wait_for(lambda c: c.held)
     claude.release()
     server.process.wait(30)
     assert Message.objects.get().assistant_message == "Nobody listens, but it is kept."
@@ -184,8 +183,9 @@ def test_a_turn_of_a_killed_process_is_handed_to_a_person_at_the_next_start(
     assert conversation.message_count == 1
 
 
-def test_recover_turns_hands_over_once_and_says_so(offline: Server) -> None:
-    conversation = Conversation.objects.get(pk=offline.open()["id"])
+@pytest.mark.django_db(transaction=True)
+def test_recover_turns_hands_over_once_and_says_so() -> None:
+    conversation = Conversation.objects.create()
     conversation.ask("Lost?", deadline_at=clock.now() - timedelta(seconds=1), idempotency_key=None)
     assert manage("recover_turns").stdout == "1 handed to a person, 0 counted, 0 settled\n"
     assert manage("recover_turns").stdout == "0 handed to a person, 0 counted, 0 settled\n"

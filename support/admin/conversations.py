@@ -33,9 +33,9 @@ _BUTTONS = {"_assign": ("assigned to", "status"), "_close": ("status",)}
 class ConversationAdmin(_ModelAdmin):
     form = ConversationForm
     fieldsets = (
-        (None, {"fields": ("thread",), "classes": ("desk-thread-box",)}),
-        ("About", {"fields": ("summary",), "classes": ("desk-summary-box",)}),
-        ("Work on it", {"fields": ("status", "assigned_to", "escalated", "notes"), "classes": ("desk-edit-box",)}),
+        (None, {"fields": ("thread",)}),
+        ("Work on it", {"fields": ("status", "assigned_to", "escalated", "notes")}),
+        ("About", {"fields": ("summary",)}),
     )
     readonly_fields = ("thread", "summary")
 
@@ -92,21 +92,25 @@ class ConversationAdmin(_ModelAdmin):
     def state(self, obj: Conversation) -> SafeString:
         return status_badge(obj.status)
 
-    @admin.display(description="why escalated")
+    @admin.display(description="why escalated", empty_value="")
     def why(self, obj: Conversation) -> str:
         return reason(obj.escalation_reason) if obj.escalated else ""
 
     @admin.display(description="messages", ordering="message_count")
-    def pairs(self, obj: Conversation) -> str:
-        return f"{obj.message_count:,}"
+    def pairs(self, obj: Conversation) -> SafeString:
+        unit = "message" if obj.message_count == 1 else "messages"
+        # The unit is for phones, where the list has no headings.
+        return format_html('{}<span class="desk-narrow"> {}</span>', f"{obj.message_count:,}", unit)
 
     @admin.display(description="cost", ordering="cost_usd_billionths")
     def cost(self, obj: Conversation) -> str:
         return dollars(obj.cost_usd_billionths)
 
-    @admin.display(description="assigned to")
-    def assignee(self, obj: Conversation) -> str:
-        return obj.assigned_to.name if obj.assigned_to else ""
+    @admin.display(description="assigned to", empty_value="")
+    def assignee(self, obj: Conversation) -> SafeString | str:
+        if not obj.assigned_to:
+            return ""
+        return format_html('<span class="desk-narrow">with </span>{}', obj.assigned_to.name)
 
     @admin.display(description="created", ordering="created_at")
     def created(self, obj: Conversation) -> SafeString:

@@ -105,4 +105,4 @@ class ReasonFilter(_Filter):
         return queryset.filter(escalated=True, escalation_reason=self.value()) if self.value() else None
 
 
-ALL = (StatusFilter, WhoseFilter, ReasonFilter, AnsweredByFilter, SourceFilter, EscalatedFilter)
+ALL = (StatusFilter, ReasonFilter, WhoseFilter, AnsweredByFilter, SourceFilter, EscalatedFilter)

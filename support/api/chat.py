@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -32,6 +32,8 @@ from support.models import Conversation, Message
 from support.threads import in_thread
 
 log = logging.getLogger("support.chat")
+
+_METHODS = "POST, OPTIONS"
 
 
 @dataclass
@@ -51,6 +53,8 @@ class Asked:
 
 @csrf_exempt
 async def chat(request: HttpRequest) -> HttpResponseBase:
+    if request.method == "OPTIONS":
+        return HttpResponse(headers={"Allow": _METHODS})
     try:
         if request.method != "POST":
             raise exceptions.MethodNotAllowed(request.method or "")
@@ -61,7 +65,7 @@ async def chat(request: HttpRequest) -> HttpResponseBase:
     except Exception as error:
         if answer := as_json(error):
             if isinstance(error, exceptions.MethodNotAllowed):
-                answer["Allow"] = "POST, OPTIONS"
+                answer["Allow"] = _METHODS
             return answer
         raise
     if "text/event-stream" in request.headers.get("Accept", ""):

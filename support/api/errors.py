@@ -75,7 +75,7 @@ def as_json(error: Exception) -> JsonResponse | None:
 
 
 def _page(request: HttpRequest, code: int, detail: str, title: str) -> HttpResponse:
-    if request.path.startswith("/api/"):
+    if f"{request.path}/".startswith("/api/"):
         return JsonResponse({"detail": detail}, status=code)
     return render(request, "error.html", {"title": title, "code": code}, status=code)
 

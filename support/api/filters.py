@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
+from support.api.fields import Text
 from support.models import Conversation
 
 _Q_MAX = 200
@@ -73,14 +74,23 @@ class ConversationFilter(django_filters.FilterSet):
         fields: tuple[str, ...] = ()
 
     @extend_schema_field(
-        {"type": "string", "pattern": _STAFF, "description": "A staff user's id, `me`, or `none`: what nobody has."}
+        {
+            "type": "string",
+            "pattern": _STAFF,
+            "description": "A staff user's id, `me`, or `none`: what nobody has.",
+        }
     )
     def of_staff(self, queryset: QuerySet[Conversation], name: str, value: str) -> QuerySet[Conversation]:
         if value == "none":
             return queryset.filter(assigned_to=None)
         return queryset.filter(assigned_to_id=self.request.user.pk if value == "me" else value)
 
-    @extend_schema_field({"type": "string", "maxLength": _Q_MAX, "description": "Text in a message or a note."})
+    @extend_schema_field({
+            "type": "string",
+            "pattern": Text.pattern,
+            "maxLength": _Q_MAX,
+            "description": "Text in a message or a note, in any case.",
+        })
     def with_text(self, queryset: Any, name: str, value: str) -> QuerySet[Conversation]:
         found: QuerySet[Conversation] = queryset.with_text(value.strip())
         return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from support.api.fields import Flag, PageUrl, Question, Text, Tokens
+from support.api.fields import Flag, Id, PageUrl, Question, StaffId, Text, Tokens
 from support.models import Conversation, Message, User
 from support.models.message import ASSISTANT_MESSAGE_MAX, USER_MESSAGE_MAX
 
@@ -45,7 +45,7 @@ class PatchConversation(serializers.Serializer[Conversation]):
 
     status = serializers.ChoiceField(Conversation.Status.choices, required=False)
     notes = Text(max_length=20_000, allow_blank=True, required=False)
-    assigned_to = Text(max_length=24, allow_null=True, required=False)
+    assigned_to = StaffId(allow_null=True, required=False)
     escalated = Flag(required=False)
 
     def validate_assigned_to(self, value: str | None) -> str | None:
@@ -57,7 +57,8 @@ class PatchConversation(serializers.Serializer[Conversation]):
 class VisitorMessage(serializers.ModelSerializer[Message]):
     """One pair, as the visitor may see it."""
 
-    conversation_id = serializers.CharField(read_only=True)
+    id = Id(read_only=True)
+    conversation_id = Id(read_only=True)
     pending = serializers.BooleanField(source="is_pending", read_only=True, help_text="Still being answered.")
 
     class Meta:
@@ -76,8 +77,18 @@ class VisitorMessage(serializers.ModelSerializer[Message]):
         read_only_fields = fields
 
 
+class Article(serializers.Serializer[Any]):
+    """An article that an answer used."""
+
+    slug = serializers.CharField(read_only=True)
+    title = serializers.CharField(read_only=True)
+
+
 class StaffMessage(VisitorMessage):
     """One pair, with who answered it and from what."""
+
+    answered_by = serializers.ChoiceField(Message.AnsweredBy.choices, read_only=True, allow_blank=True)
+    articles = Article(many=True, read_only=True, help_text="What the answer used.")
 
     class Meta(VisitorMessage.Meta):
         fields = (*VisitorMessage.Meta.fields, "answered_by", "tokens_measured", "articles", "fault")  # type: ignore[assignment]
@@ -86,6 +97,8 @@ class StaffMessage(VisitorMessage):
 
 class PublicConversation(serializers.ModelSerializer[Conversation]):
     """A conversation as its visitor sees it: no notes, no cost, no staff."""
+
+    id = Id(read_only=True)
 
     class Meta:
         model = Conversation
@@ -126,7 +139,9 @@ class VisitorConversation(PublicConversation):
 class StaffConversation(serializers.ModelSerializer[Conversation]):
     """A conversation with all that is stored of it."""
 
-    assigned_to = serializers.CharField(source="assigned_to_id", read_only=True, allow_null=True)
+    id = Id(read_only=True)
+    assigned_to = Id(source="assigned_to_id", read_only=True, allow_null=True)
+    escalation_reason = serializers.ChoiceField(Conversation.Reason.choices, read_only=True, allow_blank=True)
     estimated_cost_usd = serializers.IntegerField(read_only=True, help_text="Millionths of a dollar.")
 
     class Meta:
@@ -185,9 +200,9 @@ class Analytics(serializers.Serializer[Any]):
 class ChatAnswer(serializers.Serializer[Any]):
     """The whole answer to a question, for clients that do not stream."""
 
-    conversation_id = serializers.CharField()
+    conversation_id = Id()
     token = serializers.CharField(required=False, help_text="Only when this call opened the conversation.")
-    message_id = serializers.CharField()
+    message_id = Id()
     assistant_message = serializers.CharField()
     is_escalation = serializers.BooleanField()
     status = serializers.ChoiceField(Conversation.Status.choices)

@@ -1,4 +1,4 @@
-from django.urls import URLPattern, path, re_path
+from django.urls import URLPattern, path
 
 from support.api import views
 from support.api.chat import chat
@@ -10,5 +10,4 @@ urlpatterns: list[URLPattern] = [
     path("tickets", views.Tickets.as_view()),
     path("analytics", views.Analytics.as_view()),
     path("chat", chat),
-    re_path(r"^.*$", views.not_found),
 ]

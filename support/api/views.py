@@ -7,9 +7,11 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import cache
 from django.db.models import Prefetch, QuerySet, prefetch_related_objects
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.authentication import SessionAuthentication, TokenAuthentication
 from rest_framework.exceptions import PermissionDenied, ValidationError
@@ -20,7 +22,7 @@ from rest_framework.views import APIView
 
 from rezvo_support.env import Rate
 from support import analytics
-from support.api import limits, serializers
+from support.api import limits, schema, serializers
 from support.api.auth import IsStaffOrVisitor, Visitor, VisitorAuthentication
 from support.api.errors import TooManyRequests
 from support.api.fields import idempotency_key
@@ -40,6 +42,14 @@ def limit(request: Request, scope: str, rate: Rate | None) -> None:
         raise TooManyRequests(wait)
 
 
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="listConversations",
+        summary="List conversations, newest first",
+        description="For staff. Walking `next` shows every row once, also while rows are added.",
+        tags=["tickets"],
+    )
+)
 class Conversations(generics.ListAPIView[Conversation]):
     """GET: the list, for staff. POST: opens a conversation, for everybody."""
 
@@ -54,6 +64,16 @@ class Conversations(generics.ListAPIView[Conversation]):
     def get_permissions(self) -> list[Any]:
         return [AllowAny()] if self.request.method == "POST" else super().get_permissions()
 
+    @extend_schema(
+        operation_id="openConversation",
+        summary="Open a conversation",
+        description="The answer holds the token with which its visitor goes on.",
+        tags=["chat"],
+        parameters=[schema.IDEMPOTENCY_KEY],
+        request=serializers.OpenConversation,
+        responses={201: OpenApiResponse(serializers.OpenedConversation, description="The conversation.")},
+        filters=False,
+    )
     def post(self, request: Request) -> Response:
         limit(request, "open", settings.RATE_OPEN)
         body = serializers.OpenConversation(data=request.data)
@@ -71,8 +91,19 @@ class LogMessage(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    serializer_class = serializers.VisitorMessage
 
+    @extend_schema(
+        operation_id="logMessage",
+        summary="Log a pair that a client had elsewhere",
+        description=(
+            "A pair that hands over (`is_escalation`, or an answer that sends the visitor to the support address "
+            "by email) escalates the conversation, whatever else the client claims."
+        ),
+        tags=["chat"],
+        parameters=[schema.ID, schema.IDEMPOTENCY_KEY],
+        request=serializers.LogMessage,
+        responses={201: OpenApiResponse(serializers.VisitorMessage, description="The pair.")},
+    )
     def post(self, request: Request, pk: str) -> Response:
         limit(request, "log", settings.RATE_LOG)
         conversation = get_object_or_404(Conversation, pk=pk)
@@ -92,19 +123,35 @@ class ConversationDetail(APIView):
 
     authentication_classes = (TokenAuthentication, SessionAuthentication, VisitorAuthentication)
     permission_classes = (IsStaffOrVisitor,)
-    serializer_class = serializers.Ticket
 
     def conversation(self, request: Request, pk: str) -> Conversation:
         conversation = get_object_or_404(Conversation, pk=pk)
         self.check_object_permissions(request, conversation)
         return conversation
 
+    @extend_schema(
+        operation_id="getConversation",
+        summary="Read a conversation with its messages, oldest first",
+        description="For staff, and for its visitor without notes, cost and names of staff.",
+        tags=["tickets"],
+        parameters=[schema.ID],
+        responses=OpenApiResponse(schema.THREAD, description="The conversation."),
+    )
     def get(self, request: Request, pk: str) -> Response:
         conversation = self.conversation(request, pk)
         prefetch_related_objects([conversation], _THREAD)
         show = serializers.VisitorConversation if isinstance(request.user, Visitor) else serializers.Ticket
         return Response(show(conversation).data)
 
+    @extend_schema(
+        operation_id="changeConversation",
+        summary="Change a ticket, or ask for a person",
+        description='Staff may set any of these fields; its visitor may send only `{"status": "needs_review"}`.',
+        tags=["tickets"],
+        parameters=[schema.ID],
+        request=serializers.PatchConversation,
+        responses=OpenApiResponse(schema.CHANGED, description="The conversation."),
+    )
     def patch(self, request: Request, pk: str) -> Response:
         conversation = self.conversation(request, pk)
         if isinstance(request.user, Visitor):
@@ -121,6 +168,14 @@ class ConversationDetail(APIView):
         return Response(serializers.StaffConversation(conversation).data)
 
 
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="listTickets",
+        summary="List what waits for a person, with all messages",
+        description="For staff: conversations that are `needs_review`, `open` or `in_progress`, newest first.",
+        tags=["tickets"],
+    )
+)
 class Tickets(generics.ListAPIView[Conversation]):
     """GET: what waits for a person, each with its whole thread, for staff. Two queries a page."""
 
@@ -135,8 +190,14 @@ class Tickets(generics.ListAPIView[Conversation]):
 class Analytics(APIView):
     """GET: the numbers of the last days, for staff."""
 
-    serializer_class = serializers.Analytics
-
+    @extend_schema(
+        operation_id="getAnalytics",
+        summary="Numbers of the last days",
+        description="Of the conversations opened in the last `days` days (UTC), today included. For staff.",
+        tags=["analytics"],
+        parameters=[schema.DAYS],
+        responses=OpenApiResponse(serializers.Analytics, description="The numbers."),
+    )
     def get(self, request: Request) -> Response:
         days = request.query_params.get("days", str(analytics.DAYS_DEFAULT))
         if not (days.isascii() and days.isdigit() and len(days) < 5 and 1 <= int(days) <= analytics.DAYS_MAX):
@@ -146,12 +207,14 @@ class Analytics(APIView):
         return Response(analytics.summary(int(days)))
 
 
+@csrf_exempt  # so that a wrong method is told so, not asked for a form's token
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
     """The process answers."""
     return JsonResponse({"status": "ok"})
 
 
+@csrf_exempt
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """Database and cache answer too; 503 with the name of what does not."""
@@ -168,6 +231,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "unavailable" if faults else "ok", **ready}, status=503 if faults else 200)
 
 
-def not_found(request: HttpRequest, path: str = "") -> None:
-    """Whatever else is asked for under /api/: the JSON of a 404."""
+@csrf_exempt  # the HTML page of a failed check is no answer on an API path
+def not_found(request: HttpRequest, path: str = "") -> HttpResponse:
+    """Whatever else is asked for under /api: the JSON of a 404."""
     raise Http404

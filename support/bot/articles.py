@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
-import re
-import threading
+import logging
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 import bm25s
 import numpy as np
-import snowballstemmer
-from bm25s.stopwords import STOPWORDS_EN_PLUS
 from django.db.models import Count, Max
 
+from support.bot.words import words
 from support.models import Article
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_STOPWORDS = frozenset(STOPWORDS_EN_PLUS) | frozenset(
-    [
-        "hi",
-        "hello",
-        "hey",
-        "thanks",
-        "thank",
-        "please",
-        "help",
-        "question",
-        "know",
-        "want",
-        "need",
-        "like",
-        "get",
-        "tell",
-        "ask",
-        "i'm",
-        "im",
-        "can't",
-        "cant",
-        "how's",
-    ]
-)
-_stemmer = snowballstemmer.stemmer("english")
-_stemming = threading.Lock()  # the stemmer keeps the word it is at in itself
-FITS_FROM = 0.5
-"""An article fits if it has words that carry at least this share of what the question asks about."""
+logging.getLogger("bm25s").setLevel(logging.WARNING)  # the library sets DEBUG for itself when it is imported
+
+FITS_ABOVE = 0.5
+"""An article fits if its words carry more than this share of what the question asks about."""
+_TITLE_BONUS = 0.3
+"""A word of the title says more surely what an article is about than one somewhere in its text."""
+_CANDIDATES = 50
 
 
 @dataclass(frozen=True)
@@ -64,51 +40,49 @@ class Library:
     def __init__(self, articles: list[Found], signature: object) -> None:
         self.articles = articles
         self.signature = signature
-        # The title says what an article is about: its words weigh three times.
-        documents = [words(f"{(article.title + ' ') * 3}{article.body}") for article in articles]
-        self._words = [frozenset(document) for document in documents]
-        self._index = None
-        if any(documents):
-            self._index = bm25s.BM25()
-            self._index.index(documents, show_progress=False)
+        titles = [words(article.title) for article in articles]
+        bodies = [words(article.body) for article in articles]
+        self._titles = [frozenset(title) for title in titles]
+        self._words = [frozenset(title + body) for title, body in zip(titles, bodies, strict=True)]
+        self._having = Counter(word for document in self._words for word in document)
+        # Two indexes: a title has few words, and each of them weighs as much as many in the body.
+        self._indexes = [_index(documents) for documents in (titles, bodies) if any(documents)]
 
     def best(self, question: str, most: int = 1) -> list[Found]:
         """The articles that fit the question, best first; at most `most`, none if none fits."""
         asked = list(dict.fromkeys(words(question)))
-        if not asked or self._index is None:
-            return []
-        known = [word for word in asked if word in self._index.vocab_dict]
-        if not known:
-            return []
-        scores = self._index.get_scores(known)
-        order = np.argsort(-scores, kind="stable")[:most]
-        return [self.articles[i] for i in order if scores[i] > 0 and self._share(asked, int(i)) >= FITS_FROM]
+        scores = np.zeros(len(self.articles))
+        for index in self._indexes:
+            if known := [word for word in asked if word in index.vocab_dict]:
+                scores = scores + index.get_scores(known)
+        candidates = [int(i) for i in np.argsort(-scores, kind="stable")[:_CANDIDATES] if scores[i] > 0]
+        shares = {i: self._share(asked, i) for i in candidates}
+        fitting = [i for i in candidates if shares[i] > FITS_ABOVE]
+        fitting.sort(key=lambda i: -scores[i] * shares[i])
+        return [self.articles[i] for i in fitting[:most]]
 
     def _share(self, asked: list[str], index: int) -> float:
-        """How much of the question's weight the article covers, 0 to 1; a rare word weighs more than a common one."""
-        weights = {word: self._weight(word) for word in asked}
-        return sum(weight for word, weight in weights.items() if word in self._words[index]) / sum(
-            weights.values()
+        """How much of the question's weight the article covers; a rare word weighs more than a common one."""
+        covered = sum(
+            self._weight(word) * (1 + _TITLE_BONUS * (word in self._titles[index]))
+            for word in asked
+            if word in self._words[index]
         )
+        return covered / sum(self._weight(word) for word in asked)
 
     def _weight(self, word: str) -> float:
-        having = sum(word in document for document in self._words)
-        return float(np.log(1 + (len(self._words) - having + 0.5) / (having + 0.5)))
+        having = self._having[word]
+        return float(np.log(1 + (len(self.articles) - having + 0.5) / (having + 0.5)))
 
     def within(self, tokens: int) -> bool:
         """Whether all of it fits into a prompt of about that many tokens."""
         return sum(estimated_tokens(article.title + article.body) for article in self.articles) <= tokens
 
 
-def words(text: str) -> list[str]:
-    """The stems of the words that carry meaning."""
-    return [_stem(word) for word in _WORD.findall(text.lower().replace("’", "'")) if word not in _STOPWORDS]
-
-
-@lru_cache(maxsize=20_000)
-def _stem(word: str) -> str:
-    with _stemming:
-        return str(_stemmer.stemWord(word))
+def _index(documents: list[list[str]]) -> bm25s.BM25:
+    index = bm25s.BM25()
+    index.index(documents, show_progress=False)
+    return index
 
 
 def estimated_tokens(text: str) -> int:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.core.management.base import BaseCommand, CommandParser
@@ -31,7 +31,11 @@ class Wanted:
             if isinstance(self.index, models.UniqueConstraint)
             else self.index.fields_orders
         )
-        return [(self.model._meta.get_field(name).column, order or "ASC") for name, order in orders]
+        return [(self._column(name), order or "ASC") for name, order in orders]
+
+    def _column(self, name: str) -> str:
+        field = cast("models.Field[Any, Any]", self.model._meta.get_field(name))
+        return str(field.column)
 
     def __str__(self) -> str:
         columns = ", ".join(column + (" desc" if order == "DESC" else "") for column, order in self.columns)
@@ -78,10 +82,13 @@ class Command(BaseCommand):
 
 def _all_wanted() -> Iterator[Wanted]:
     """The contract's four, on conversations and messages, come first; then what our own queries need."""
-    others = [
-        model for model in apps.get_app_config("support").get_models() if model not in (Conversation, Message)
+    others = set(apps.get_app_config("support").get_models()) - {Conversation, Message}
+    app_models: list[type[models.Model]] = [
+        Conversation,
+        Message,
+        *sorted(others, key=lambda model: model.__name__),
     ]
-    for model in (Conversation, Message, *others):
+    for model in app_models:
         for index in model._meta.indexes:
             yield Wanted(model, index)
         for constraint in model._meta.constraints:
