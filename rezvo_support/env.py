@@ -37,20 +37,23 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
 
 
-def secret(name: str) -> str:
-    """`NAME`, or the content of the file that `NAME_FILE` names; "" if neither is set.
+def secret(name: str, kept_in: Path | None = None) -> str:
+    """`NAME`, or the content of the file that `NAME_FILE` names, or of `kept_in` if there is one; else "".
 
     Raises BadSetting if the file can't be read.
     """
     if value := text(name):
         return value
-    path = text(f"{name}_FILE")
-    if not path:
-        return ""
+    if path := text(f"{name}_FILE"):
+        return _content(f"{name}_FILE", Path(path))
+    return _content(name, kept_in) if kept_in and kept_in.exists() else ""
+
+
+def _content(name: str, path: Path) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadSetting(f"{name}_FILE: can't read {path}: {error.__class__.__name__}") from None
+        raise BadSetting(f"{name}: can't read {path}: {error.__class__.__name__}") from None
 
 
 def integer(name: str, default: int, *, at_least: int, at_most: int) -> int:

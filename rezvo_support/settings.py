@@ -21,9 +21,7 @@ VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var")))
 
 DEBUG = env.boolean("DEBUG", False)
 
-SECRET_KEY = env.secret("SECRET_KEY")
-if not SECRET_KEY and (VAR_DIR / "secret_key").is_file():
-    SECRET_KEY = (VAR_DIR / "secret_key").read_text(encoding="ascii").strip()  # made by `make run`
+SECRET_KEY = env.secret("SECRET_KEY", kept_in=VAR_DIR / "secret_key")  # made by `make run`
 if not SECRET_KEY:
     raise env.BadSetting(
         "SECRET_KEY: not set; put 50 random characters there (`make run` makes some in var/secret_key)"
@@ -226,6 +224,7 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "support.api.errors.handle",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Rezvo Support",

@@ -36,7 +36,7 @@ _ASKS_FOR_PERSON = re.compile(
     re.IGNORECASE,
 )
 _DECLINES_PERSON = re.compile(
-    rf"(?:n[o']t|\bno\s+need\s+to|\bwithout)\s+(?:(?:want|need|have|like)\s+to\s+)?(?:talk|speak|chat)(?:ing)?\s+"
+    rf"\b(?:do(?:n't|\s+not)|need(?:n't|\s+not)|rather\s+not|no\s+need\s+to|without)\s+(?:(?:want|need|have|like)\s+to\s+)?(?:talk|speak|chat)(?:ing)?\s+"
     rf"(?:to|with)\s+{_WHO}",
     re.IGNORECASE,
 )

@@ -28,7 +28,7 @@ def import_folder(folder: Path) -> Imported:
     between two lines of `---`); the rest is the body. Raises BadArticle before anything is written.
     """
     added = changed = unchanged = 0
-    for new in [_read(path) for path in sorted(folder.glob("*.md"))]:
+    for new in _read_all(sorted(folder.glob("*.md"))):
         old = Article.objects.filter(slug=new.slug).first()
         if old is None:
             new.save(force_insert=True)
@@ -42,11 +42,24 @@ def import_folder(folder: Path) -> Imported:
     return Imported(added, changed, unchanged)
 
 
+def _read_all(paths: list[Path]) -> list[Article]:
+    articles: dict[str, Article] = {}
+    for path in paths:
+        article = _read(path)
+        if article.slug in articles:
+            # Each run would overwrite one with the other.
+            raise BadArticle(f"{path.name}: an earlier file has the slug {article.slug!r} too")
+        articles[article.slug] = article
+    return list(articles.values())
+
+
 def _read(path: Path) -> Article:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows editors begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise BadArticle(f"{path.name}: can't be read ({type(error).__name__})") from None
+    if "\x00" in text:
+        raise BadArticle(f"{path.name}: holds a NUL character")  # PostgreSQL stores none
     opening, _, rest = text.partition("\n")
     head, separator, body = rest.partition("\n---\n")
     if opening.strip() != "---" or not separator:

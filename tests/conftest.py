@@ -10,6 +10,7 @@ import pytest
 
 os.environ["RATE_OPEN"] = os.environ["RATE_LOG"] = os.environ["RATE_CHAT"] = "off"
 os.environ["ANTHROPIC_API_KEY"] = ""
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright has a loop in the tests' own thread
 
 from tests import server as servers
 from tests.fake_claude import FakeClaude
@@ -159,3 +160,44 @@ def start_server(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def _browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            # Without these Chromium calls home at every start.
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(_browser: Any) -> Iterator[Any]:
+    """A page of a fresh browser profile; any error in its console or request to another host fails the test."""
+    context = _browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(f"script error: {error}"))
+    page.on(
+        "request",
+        lambda request: (
+            request.url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+            or wrong.append(f"request to another host: {request.url}")
+        ),
+    )
+    yield page
+    context.close()
+    assert wrong == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -70,14 +71,14 @@ def test_it_opens_a_conversation_with_nothing_given(api: Any) -> None:
 
 def test_it_keeps_where_and_by_whom_it_was_opened(api: Any) -> None:
     body = {"source": "app_diner", "page_url": "HTTPS://a.example/" + "p" * 1982, "user_id": "ü" * 200}
-    answer = api.post(URL, body, format="json")
+    answer = api.post(URL, body)
     assert answer.status_code == 201
     assert {name: answer.json()[name] for name in body} == body
 
 
 @pytest.mark.parametrize("user_id", [None, ""])
 def test_no_user_is_null(api: Any, user_id: str | None) -> None:
-    assert api.post(URL, {"user_id": user_id}, format="json").json()["user_id"] is None
+    assert api.post(URL, {"user_id": user_id}).json()["user_id"] is None
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_no_user_is_null(api: Any, user_id: str | None) -> None:
     ],
 )
 def test_bad_input_is_a_400_that_names_the_field(api: Any, body: object, field: str) -> None:
-    answer = api.post(URL, body, format="json")
+    answer = api.post(URL, json.dumps(body), content_type="application/json")
     assert answer.status_code == 400
     assert list(answer.json()) == [field]
     assert not Conversation.objects.exists()

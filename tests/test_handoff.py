@@ -41,6 +41,7 @@ I don't want to talk to a bot
 Stop, I hate talking to a robot
 live chat
 Talk to a person
+Why can't I talk to anyone here? I can't talk to anyone here
 Your last answer was wrong. Speak to a human!
 I can’t fix this, let me speak to someone
 """

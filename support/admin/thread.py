@@ -55,7 +55,7 @@ def load(conversation: Conversation) -> Thread:
     latest = list(conversation.messages.order_by("-created_at", "-id")[: PAIRS_SHOWN + 1])
     is_cut = len(latest) > PAIRS_SHOWN
     messages = latest[:PAIRS_SHOWN][::-1]
-    events = conversation.events.order_by("created_at", "id")
+    events = conversation.events.order_by("created_at", "kind")
     if is_cut:
         events = events.filter(created_at__gte=messages[0].created_at)
     shown = list(events)

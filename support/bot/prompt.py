@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,10 +47,20 @@ def chosen(library: Library, question: str) -> list[Found]:
     return best
 
 
+_TAG = re.compile(r"<(?=/?(?:article|help_articles)\b)", re.IGNORECASE)
+
+
+def _page(article: Found) -> str:
+    # A page may show HTML to its readers, but only the desk's own tags may open or close a page here.
+    title, body = _TAG.sub("&lt;", article.title).replace('"', "&quot;"), _TAG.sub("&lt;", article.body.strip())
+    return f'<article title="{" ".join(title.split())}">\n{body}\n</article>'
+
+
 def system(articles: list[Found]) -> list[TextBlockParam]:
     """The system prompt. The same articles make the same bytes, so that the model's prompt cache can hold them."""
-    pages = "\n\n".join(f"<article title={page.title!r}>\n{page.body.strip()}\n</article>" for page in articles)
-    text = f"{_rules(settings.SYSTEM_PROMPT_FILE, settings.COMPANY_NAME)}\n\n<help_articles>\n{pages}\n</help_articles>"
+    rules = _rules(settings.SYSTEM_PROMPT_FILE, settings.COMPANY_NAME)
+    pages = "\n\n".join(map(_page, articles))
+    text = f"{rules}\n\n<help_articles>\n{pages}\n</help_articles>"
     return [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]
 
 

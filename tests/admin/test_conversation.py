@@ -8,7 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 
 from support.models import User
-from tests.admin.page import LIST, Desk, page_of
+from tests.admin.page import LIST, Desk, fields_of, page_of
 
 
 def events_of(conversation: Any) -> list[tuple[str, str, str, str | None]]:
@@ -88,10 +88,10 @@ def test_the_history_of_the_admin_tells_the_changes(desk: Desk, anna: Any, opene
     desk.post(conversation, desk.form(conversation), notes="called back")
     desk.post(conversation, desk.form(conversation), _close="Close")
     first, second = LogEntry.objects.order_by("action_time")
-    assert first.get_change_message() == "Changed Notes."
+    assert first.get_change_message() == "Changed notes."
     assert "status" in second.get_change_message()
     history = desk.client.get(page_of(conversation).replace("change/", "history/"))
-    assert "Changed Notes." in history.content.decode()
+    assert "Changed notes." in history.content.decode()
 
 
 def test_only_active_staff_can_be_given_a_conversation(desk: Desk, ben: Any, opened: Any) -> None:
@@ -152,8 +152,6 @@ def test_saving_again_keeps_the_colleagues_change(desk: Desk, anna: Any, ben: An
     form = desk.form(conversation)
     conversation.change(by=ben, status="closed", assigned_to_id=ben.pk, escalated=True)
     html = desk.post(conversation, form, notes="My long note").content.decode()
-    from tests.admin.page import fields_of
-
     again = fields_of(html, "conversation_form")
     response = desk.post(conversation, again)
     assert response.redirect_chain

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from support.admin import thread
 from support.clock import now
 from support.models import Article, Conversation
-from tests.admin.page import Desk, page_of
+from tests.admin.page import Desk
 
 HOSTILE = "<img src=x onerror=alert(1)>\n</div><script>alert('2')</script>"
 

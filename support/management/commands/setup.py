@@ -40,6 +40,7 @@ class Command(BaseCommand):
         password = secrets.token_urlsafe(12)
         kept = Path(settings.VAR_DIR) / "admin_password"
         kept.touch(mode=0o600)
+        kept.chmod(0o600)  # one that was there before may be open to others
         kept.write_text(f"{password}\n", encoding="ascii")
         User.objects.create_superuser("admin", password=password)
         self.stdout.write(f"Staff user: admin, password: {password} (kept in {kept}; change it in the desk)")
