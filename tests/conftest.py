@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-os.environ["RATE_OPEN"] = os.environ["RATE_LOG"] = os.environ["RATE_CHAT"] = "off"
-os.environ["ANTHROPIC_API_KEY"] = ""
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright has a loop in the tests' own thread
 
 from tests import server as servers
@@ -50,6 +48,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             "Ran on SQLite. The same suite runs on PostgreSQL with DATABASE_URL=postgres://USER@HOST/NAME and on "
             "MongoDB with DATABASE_URL=mongodb://HOST/ (a wire server for tests: tests/mongo_server.py)."
         )
+
+
+@pytest.fixture(autouse=True)
+def _plain_settings(settings: Any) -> None:
+    """Limits off, no key and no Redis, whatever the developer's own environment says."""
+    settings.RATE_OPEN = settings.RATE_LOG = settings.RATE_CHAT = None
+    settings.ANTHROPIC_API_KEY = settings.REDIS_URL = ""
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""What schemathesis can't know of the desk and the OpenAPI document can't say. No check is switched off."""
+"""What schemathesis can't know of this desk and an OpenAPI document can't say; see test_schema.py."""
 
 from __future__ import annotations
 

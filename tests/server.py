@@ -105,7 +105,9 @@ class Server:
             return list(events)
 
     @contextmanager
-    def stream(self, message: str, headers: dict[str, str] | None = None, **body: Any) -> Iterator[Iterator[Event]]:
+    def stream(
+        self, message: str, headers: dict[str, str] | None = None, **body: Any
+    ) -> Iterator[Iterator[Event]]:
         """Asks and gives the events as they arrive."""
         body = {"message": message, **body}
         with self.http.stream("POST", "/api/support/chat", json=body, headers=STREAM | (headers or {})) as answer:

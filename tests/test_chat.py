@@ -109,7 +109,9 @@ def test_a_conversation_opens_only_with_its_own_token(
 
 def test_an_unknown_conversation_is_a_404(server: Server) -> None:
     for unknown in ("f" * 24, "no id"):
-        answer = server.http.post("/api/support/chat", json={"message": "x", "conversation_id": unknown, "token": "t"})
+        answer = server.http.post(
+            "/api/support/chat", json={"message": "x", "conversation_id": unknown, "token": "t"}
+        )
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
 
 

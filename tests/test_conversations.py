@@ -161,7 +161,9 @@ def test_a_visitor_reads_his_conversation_without_what_is_for_staff(
     answer = visitor.get(f"{URL}/{opened['id']}")
     assert answer.status_code == 200
     assert set(answer.json()) == PUBLIC | {"messages"}
-    assert [message["user_message"] for message in answer.json()["messages"]] == [f"question {n}" for n in range(3)]
+    assert [message["user_message"] for message in answer.json()["messages"]] == [
+        f"question {n}" for n in range(3)
+    ]
     assert set(answer.json()["messages"][0]) == {
         "id",
         "conversation_id",
@@ -233,7 +235,10 @@ def test_an_unknown_or_malformed_id_is_a_404(staff_api: Any, visitor: Any, unkno
 
 @pytest.mark.parametrize("method", ["put", "delete"])
 def test_other_methods_are_refused(staff_api: Any, opened: dict[str, Any], method: str) -> None:
-    for url, allowed in ((URL, "GET, POST, HEAD, OPTIONS"), (f"{URL}/{opened['id']}", "GET, PATCH, HEAD, OPTIONS")):
+    for url, allowed in (
+        (URL, "GET, POST, HEAD, OPTIONS"),
+        (f"{URL}/{opened['id']}", "GET, PATCH, HEAD, OPTIONS"),
+    ):
         answer = getattr(staff_api, method)(url)
         assert (answer.status_code, list(answer.json())) == (405, ["detail"])
         assert answer.headers["Allow"] == allowed

@@ -85,12 +85,14 @@ class ConversationFilter(django_filters.FilterSet):
             return queryset.filter(assigned_to=None)
         return queryset.filter(assigned_to_id=self.request.user.pk if value == "me" else value)
 
-    @extend_schema_field({
+    @extend_schema_field(
+        {
             "type": "string",
             "pattern": Text.pattern,
             "maxLength": _Q_MAX,
             "description": "Text in a message or a note, in any case.",
-        })
+        }
+    )
     def with_text(self, queryset: Any, name: str, value: str) -> QuerySet[Conversation]:
         found: QuerySet[Conversation] = queryset.with_text(value.strip())
         return found

@@ -189,6 +189,10 @@ def _add_errors(path: str, method: str, operation: dict[str, Any]) -> None:
         responses["408"] = _response("The body took more than 30 seconds to arrive.", _ref("Error"))
         responses["413"] = _response("The body is over 1 MiB.", _ref("Error"))
         responses["415"] = _response("The body is not application/json.", _ref("Error"))
+    responses["414"] = {
+        "description": "The path with its query is over 4,094 bytes.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
     if name in _LIMITED:
         responses["429"] = _response("Too many requests from this address.", _ref("Retry"))
         responses["429"]["headers"] = _RETRY_AFTER

@@ -56,7 +56,7 @@ async def close() -> None:
 
 @dataclass
 class Call:
-    """One call: iterate `deltas()`, then read what it came to. Usage is right at any moment, also after a fault."""
+    """One call: iterate `deltas()`, then read what it came to. Usage is right at any moment, after a fault too."""
 
     system: list[TextBlockParam]
     messages: list[MessageParam]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from support.bot import articles, sentences
-from support.bot.words import words
+from support.bot.words import asks_nothing
 
 _LONGEST = 1_500
 
@@ -21,7 +20,7 @@ class OfflineReply:
 
 def reply(library: articles.Library, question: str) -> OfflineReply:
     """Answers from the best article, greets where nothing was asked yet, or hands over."""
-    if not words(question) and re.search(r"[^\W\d_]", question):
+    if asks_nothing(question):
         return OfflineReply(sentences.greeting([article.title for article in library.articles[:4]]))
     found = library.best(question)
     if not found:

@@ -76,6 +76,11 @@ _SAME = {
     for other in others.split()
 }
 
+_PLEASANTRIES = frozenset(STOPWORDS_EN_PLUS).union(
+    "hi hello hey good morning afternoon evening day thanks thank cheers great ok okay yes bye please dear help "
+    "question questions ask know tell need want like would could may got get".split()
+)
+
 _stemmer = snowballstemmer.stemmer("english")
 _stemming = threading.Lock()  # the stemmer keeps the word it is at in itself
 
@@ -84,6 +89,12 @@ def words(text: str) -> list[str]:
     """The stems of the words that carry meaning, in order."""
     found = _WORD.findall(text.lower().replace("’", "'"))
     return [stem for word in found if word not in _STOPWORDS for stem in _stems(word)]
+
+
+def asks_nothing(text: str) -> bool:
+    """Whether there is no more in a text than a greeting or thanks. "It doesn't work" is more."""
+    found = _WORD.findall(text.lower().replace("’", "'"))
+    return any(word.isalpha() for word in found) and all(word in _PLEASANTRIES for word in found)
 
 
 @lru_cache(maxsize=20_000)

@@ -33,12 +33,13 @@ class Usage:
 
     @property
     def prompt_tokens(self) -> int:
-        return self.input_tokens + self.cache_write_5m_tokens + self.cache_write_1h_tokens + self.cache_read_tokens
+        written = self.cache_write_5m_tokens + self.cache_write_1h_tokens
+        return self.input_tokens + written + self.cache_read_tokens
 
 
 @dataclass(frozen=True)
 class Prices:
-    """The prices of one model on one day, a row a tier. Taken before a call, so that its cost is known after it."""
+    """The prices of one model on one day, a row a tier. Taken before a call, so that its cost is known after."""
 
     model: str
     tiers: list[ModelPrice]
@@ -88,7 +89,7 @@ def forget() -> None:
 
 
 def load_prices() -> int:
-    """Adds the price rows of the data file that are not there yet; edited ones stay. Returns how many were added."""
+    """Adds the price rows of the data file that are missing; edited ones stay. Returns how many were added."""
     seed = json.loads(SEED.read_text(encoding="utf-8"))
     added = 0
     with transaction.atomic():

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 500
 _KEY_LIFETIME = timedelta(days=1)
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_COUNTING_TIME = timedelta(seconds=30)
+"""A write younger than this may still be under way (MongoDB)."""
 
 
 class KeyReused(ValueError):
@@ -57,7 +58,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 
     def unsettled(self, before: datetime) -> Self:
         """Changes whose audit rows may be missing (MongoDB, after a crash)."""
-        return self.filter(unsettled_at__gt=_NEVER, unsettled_at__lt=before)
+        return self.filter(unsettled_at__lt=before)
 
     def open_new(
         self, *, source: str, page_url: str, user_id: str | None, idempotency_key: str | None = None
@@ -166,7 +167,7 @@ class Conversation(models.Model):
             models.Index(
                 fields=["unsettled_at"],
                 name="support_conv_unsettled",
-                condition=models.Q(unsettled_at__gt=_NEVER),
+                condition=models.Q(unsettled_at__isnull=False),
             ),
         )
         constraints = (models.UniqueConstraint(fields=["idempotency_key"], name="support_conv_idempotency"),)
@@ -211,15 +212,14 @@ class Conversation(models.Model):
         if not answer.is_escalation and sends_to_support(answer.text):
             answer = replace(answer, is_escalation=True, reason=self.Reason.BOT_HANDED_OVER)
         columns = message.take(answer)
-        state = Message.State.COUNTED if has_transactions() else Message.State.ANSWERED
+        columns |= {"tokens_measured": True, **_state_of_an_answer()}
 
         def end() -> bool:
-            pending = Message.objects.filter(pk=message.pk, state=Message.State.PENDING)
-            return bool(pending.update(**columns, tokens_measured=True, state=state, deadline_at=None))
+            return bool(Message.objects.filter(pk=message.pk, state=Message.State.PENDING).update(**columns))
 
         ended = self._apply(_counting(message), first=end)
         if ended:
-            message.state = state
+            message.state = columns["state"]
         return ended
 
     def log(
@@ -242,7 +242,7 @@ class Conversation(models.Model):
             conversation=self,
             user_message=user_message,
             idempotency_key=idempotency_key,
-            state=Message.State.COUNTED if has_transactions() else Message.State.ANSWERED,
+            **_state_of_an_answer(),
         )
         message.take(
             Answer(
@@ -385,7 +385,7 @@ class Conversation(models.Model):
                 continue  # written before, by us or by who settled it for us
         if journal.get("message"):
             uncounted = Message.objects.filter(pk=journal["message"], state=Message.State.ANSWERED)
-            uncounted.update(state=Message.State.COUNTED)
+            uncounted.update(state=Message.State.COUNTED, deadline_at=None)
         Conversation.objects.filter(pk=self.pk, version=self.version).update(unsettled=None, unsettled_at=None)
         self.unsettled = self.unsettled_at = None
 
@@ -417,6 +417,13 @@ class Conversation(models.Model):
         if "escalated" in changed:
             cleared = kind.ESCALATED if changed["escalated"] else kind.ESCALATION_CLEARED
             yield self._event(cleared, self.Reason.STAFF, by)
+
+
+def _state_of_an_answer() -> dict[str, Any]:
+    """An answer is in the sums at once where its write is one with theirs, else when its conversation says so."""
+    if has_transactions():
+        return {"state": Message.State.COUNTED, "deadline_at": None}
+    return {"state": Message.State.ANSWERED, "deadline_at": now() + _COUNTING_TIME}
 
 
 def _counting(message: Message) -> Callable[[Conversation], Change | None]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Self
 
@@ -39,13 +40,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def oldest_first(self) -> Self:
         return self.order_by("created_at", "id")
 
-    def abandoned(self, now: Any) -> Self:
-        """Turns whose deadline has passed without an answer: their process is gone."""
-        return self.filter(state=Message.State.PENDING, deadline_at__lt=now)
-
-    def uncounted(self, before: Any) -> Self:
-        """Answers that are stored but not in their conversation's sums (MongoDB, after a crash)."""
-        return self.filter(state=Message.State.ANSWERED, created_at__lt=before)
+    def overdue(self, now: datetime) -> Self:
+        """What should have been answered and counted by now: the process that was at it is gone."""
+        return self.filter(deadline_at__lt=now)
 
 
 class Message(models.Model):
@@ -89,6 +86,7 @@ class Message(models.Model):
     question_key = models.CharField(max_length=32, blank=True)
     idempotency_key = models.CharField(max_length=64, null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
+    """When this message is to be answered and counted at the latest; None once it is."""
 
     objects = MessageQuerySet.as_manager()
 
@@ -99,11 +97,12 @@ class Message(models.Model):
             models.Index(fields=["conversation", "created_at"], name="support_msg_conv_created"),
             # Top questions of a span of days.
             models.Index(fields=["created_at", "question_key"], name="support_msg_question"),
-            # Turns to recover: a handful at any time, whatever the size of the history.
+            # What a stopped process left: only unfinished rows are in it, whatever the size of the history.
+            # (A condition on a value would do nothing on SQLite, which can't see the values of a query.)
             models.Index(
-                fields=["state", "created_at"],
+                fields=["deadline_at"],
                 name="support_msg_unfinished",
-                condition=models.Q(state__in=["pending", "answered"]),
+                condition=models.Q(deadline_at__isnull=False),
             ),
         )
         constraints = (

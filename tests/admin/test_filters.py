@@ -76,7 +76,7 @@ def test_filters_work_together_and_say_which_are_in_force(desk: Desk, anna: Any,
     assert desk.listed(source="web", whose="me", status="waiting", escalated="no") == {mine.pk}
     html = desk.client.get(LIST, {"whose": "me"}).content.decode()
     assert "assigned to: me" in html
-    assert "Clear all filters" in html
+    assert "Clear search and filters" in html
 
 
 @pytest.mark.parametrize("name", ["status", "source", "escalated", "whose", "answered_by", "reason"])

@@ -162,6 +162,7 @@ def test_the_count_stops_and_says_so(desk: Desk, opened: Any, monkeypatch: pytes
         opened(f"question {number}")
     html = desk.client.get(LIST).content.decode()
     assert "1,000+ conversations" in html
+    assert 'class="question' not in html  # 'select all 1001'
 
 
 def test_every_counted_row_is_on_a_page(desk: Desk, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:

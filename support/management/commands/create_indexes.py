@@ -57,8 +57,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, check: bool, dry_run: bool, verbosity: int, **options: Any) -> None:
         counts = {"ok": 0, "missing": 0, "differs": 0}
+        there: dict[str, dict[str, Any]] = {}
         for wanted in _all_wanted():
-            found = _state(wanted)
+            table = wanted.model._meta.db_table
+            if table not in there:  # Django parses a whole SQLite table for this: once is enough
+                with connection.cursor() as cursor:
+                    there[table] = connection.introspection.get_constraints(cursor, table)
+            found = _state(wanted, there[table])
             counts[found] += 1
             if found == "ok":
                 if verbosity > 1:
@@ -96,18 +101,25 @@ def _all_wanted() -> Iterator[Wanted]:
                 yield Wanted(model, constraint)
 
 
-def _state(wanted: Wanted) -> str:
-    with connection.cursor() as cursor:
-        there = connection.introspection.get_constraints(cursor, wanted.model._meta.db_table)
+def _state(wanted: Wanted, there: dict[str, Any]) -> str:
     found = there.get(wanted.index.name or "")
     if found is None:
         return "missing"
     # A constraint inside SQLite's CREATE TABLE has no orders; all of ours ascend.
     orders = found.get("orders") or ["ASC"] * len(found["columns"])
     same = list(zip(found["columns"], orders, strict=True)) == wanted.columns
-    if same and bool(found["unique"]) == wanted.is_unique and _is_partial(wanted) == _should_be_partial(wanted):
-        return "ok"
-    return "differs"
+    same = same and bool(found["unique"]) == wanted.is_unique
+    return "ok" if same and _is_partial(wanted) == _should_be_partial(wanted) and _is_usable(wanted) else "differs"
+
+
+def _is_usable(wanted: Wanted) -> bool:
+    """False for what PostgreSQL leaves when the making of an index was interrupted: a name that serves nobody."""
+    if connection.vendor != "postgresql":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [wanted.index.name])
+        row = cursor.fetchone()
+    return bool(row and row[0])
 
 
 def _should_be_partial(wanted: Wanted) -> bool:

@@ -9,9 +9,9 @@ from support.recovery import recover
 
 class Command(BaseCommand):
     help = (
-        "Ends what a stopped process left undone: turns without an answer past their deadline are handed to a person; "
-        "on MongoDB, answers outside the sums are counted and missing audit rows written. The server does the same "
-        "at its start and every half minute; running it at any time is safe."
+        "Ends what a stopped process left undone: turns without an answer past their deadline are handed to a "
+        "person; on MongoDB, answers outside the sums are counted and missing audit rows written. The server does "
+        "the same at its start and every half minute; running it at any time is safe."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

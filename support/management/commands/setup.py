@@ -16,8 +16,8 @@ _DEMO = Path(__file__).resolve().parents[2] / "demo" / "articles"
 
 class Command(BaseCommand):
     help = (
-        "Makes a desk that works: tables, indexes and prices; demo articles where there is no article; a staff user "
-        "where there is none. What exists already is left as it is. `make run` calls it at each start."
+        "Makes a desk that works: tables, indexes and prices; demo articles where there is no article; a staff "
+        "user where there is none. What exists already is left as it is. `make run` calls it at each start."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
