@@ -127,10 +127,19 @@ DATABASE_URL = env.url(
 )
 
 
+_AWAY_AFTER_SECONDS = 3
+"""A database that does not answer by then is taken to be away: visitors are told so, not kept waiting."""
+
+
 def _database(url: str) -> dict[str, Any]:
     """Django's settings for one database. The only place where the three differ."""
     if url.startswith("mongodb"):
-        return {"ENGINE": "django_mongodb_backend", "HOST": url, "NAME": env.text("MONGODB_NAME", "support")}
+        return {
+            "ENGINE": "django_mongodb_backend",
+            "HOST": url,
+            "NAME": env.text("MONGODB_NAME", "support"),
+            "OPTIONS": {"serverSelectionTimeoutMS": _AWAY_AFTER_SECONDS * 1000},
+        }
     config: dict[str, Any] = dict(dj_database_url.parse(url))
     options = config.setdefault("OPTIONS", {})
     if url.startswith("sqlite"):
@@ -142,7 +151,8 @@ def _database(url: str) -> dict[str, Any]:
         config["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
     else:
         config["CONN_MAX_AGE"] = 0  # the pool keeps the connections
-        options["pool"] = {"min_size": 1, "max_size": WEB_THREADS * 2 + 2, "timeout": 10}
+        options["pool"] = {"min_size": 1, "max_size": WEB_THREADS * 2 + 2, "timeout": _AWAY_AFTER_SECONDS}
+        options["connect_timeout"] = _AWAY_AFTER_SECONDS
         config["CONN_HEALTH_CHECKS"] = True
     return config
 

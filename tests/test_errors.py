@@ -27,7 +27,7 @@ def raw(server: Server, request: bytes) -> tuple[int, bytes, bytes]:
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(request)
         answer = b""
-        while part := connection.recv(65536):
+        while not answer.endswith(b"}") and (part := connection.recv(65536)):
             answer += part
     head, _, body = answer.partition(b"\r\n\r\n")
     return int(head.split(b" ", 2)[1]), head.lower(), body
@@ -179,15 +179,14 @@ def test_an_odd_query_breaks_nothing(offline: Server, query: str) -> None:
     assert (answer.status_code, answer.headers["content-type"]) == (401, "application/json")
 
 
-@pytest.mark.parametrize(
-    "charset", ["hex", "idna", "undefined", "utf-16", "x", "", "utf-8;charset=hex", "*=utf-8''hex"]
-)
 def test_a_query_over_4_kb_is_a_414(offline: Server) -> None:
     answer = offline.http.get(f"{OPEN}?q={'x' * 4_100}")
     assert (answer.status_code, answer.headers["content-type"]) == (414, "text/plain"), "gunicorn's own"
 
 
-@pytest.mark.parametrize("charset", ["hex", "idna", "undefined", "utf-16", "x", "", "utf-8;charset=hex", "*=utf-8''hex"])
+@pytest.mark.parametrize(
+    "charset", ["hex", "idna", "undefined", "utf-16", "x", "", "utf-8;charset=hex", "*=utf-8''hex"]
+)
 def test_no_other_charset_than_utf_8_is_taken(offline: Server, charset: str) -> None:
     """Django would decode the query with it, outside its own handlers of errors: a 500 that is not JSON."""
     for path in (f"{OPEN}?x=1", f"{CHAT}?x=1"):

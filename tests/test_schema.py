@@ -59,9 +59,7 @@ def document(api: Any) -> dict[str, Any]:
 @pytest.fixture
 def operations(document: dict[str, Any]) -> dict[str, Any]:
     return {
-        operation["operationId"]: operation
-        for path in document["paths"].values()
-        for operation in path.values()
+        operation["operationId"]: operation for path in document["paths"].values() for operation in path.values()
     }
 
 
@@ -85,7 +83,9 @@ def test_it_is_json_unless_yaml_is_asked_for(api: Any) -> None:
 def test_every_operation_is_there_with_a_summary_and_a_tag(document: dict[str, Any]) -> None:
     """The pages (/, /docs, /admin/) are no API."""
     found = {
-        (path, method): operation for path, methods in document["paths"].items() for method, operation in methods.items()
+        (path, method): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
     }
     assert {key: operation["operationId"] for key, operation in found.items()} == OPERATIONS
     assert all(operation["summary"] and len(operation["tags"]) == 1 for operation in found.values())
@@ -166,6 +166,8 @@ def test_it_is_true(start_server: Callable[..., Server], anna: Any, ben: Any, tm
         ],
         env={
             **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": "tests.schema_hooks",
             "SCHEMATHESIS_CONVERSATION_ID": Conversation.objects.create().pk,
             "SCHEMATHESIS_STAFF_ID": ben.pk,
         },
@@ -174,8 +176,11 @@ def test_it_is_true(start_server: Callable[..., Server], anna: Any, ben: Any, tm
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+    print(run.stdout)
     assert re.search(r"Tested: +11\b", run.stdout), run.stdout
-    assert Conversation.objects.filter(assigned_to=ben, message_count__gt=0).exists(), "valid requests went through"
+    assert Conversation.objects.filter(assigned_to=ben, message_count__gt=0).exists(), (
+        "valid requests went through"
+    )
 
 
 class Links(HTMLParser):

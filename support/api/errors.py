@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -93,4 +94,9 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """The last resort. A database that is away is no fault of ours to report as one: 503, and when to come back."""
+    if isinstance(sys.exc_info()[1], DATABASE_FAULTS):
+        answer = _page(request, 503, str(Unavailable.default_detail), "The desk is away for a moment")
+        answer["Retry-After"] = str(Unavailable.wait)
+        return answer
     return _page(request, 500, "Something went wrong on our side.", "Something went wrong on our side")

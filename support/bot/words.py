@@ -18,8 +18,8 @@ _CHATTER = """
     cheers come could day dear difference different dinner else evening ever every everyone everything find
     found gave get gets getting go goes going gone gonna good got gotten great happen happened happens hello
     help hey hi hope however im kindly know last let lets like long look looking lot lunch made make makes
-    making many may maybe meal might morning much must need needs never new next nice ok okay ones ought
-    perhaps place please possible question questions really regards say see shall since somebody someone
+    making many may maybe meal might morning much must need needs never new next nice nothing ok okay ones
+    ought perhaps place please possible question questions really regards say see shall since somebody someone
     something sorry still stuff sure take takes taking tell than thank thanks thing things though tonight us
     use used uses using via want wanted wants way whatever whether within without wonder wondering work working
     works would yes yet
@@ -76,10 +76,11 @@ _SAME = {
     for other in others.split()
 }
 
-_PLEASANTRIES = frozenset(STOPWORDS_EN_PLUS).union(
-    "hi hello hey good morning afternoon evening day thanks thank cheers great ok okay yes bye please dear help "
-    "question questions ask know tell need want like would could may got get".split()
-)
+_POLITE = """
+    afternoon ask bye cheers day dear evening get good got great hello help hey hi know like may morning need ok
+    okay please question questions tell thank thanks want would could yes
+"""
+_PLEASANTRIES = frozenset(STOPWORDS_EN_PLUS).union(_POLITE.split())
 
 _stemmer = snowballstemmer.stemmer("english")
 _stemming = threading.Lock()  # the stemmer keeps the word it is at in itself
