@@ -8,7 +8,7 @@ import pytest
 
 from support.models import Conversation, Message
 from tests.fake_claude import FakeClaude, Script, ToolCall
-from tests.server import JSON, Server, text_of, wait_until
+from tests.server import JSON, STREAM, Server, text_of, wait_until
 
 
 def test_it_streams_start_deltas_and_done(server: Server, claude: FakeClaude) -> None:
@@ -133,6 +133,7 @@ def test_the_model_hands_over_by_its_tool_and_the_visitor_is_told(server: Server
     assert "a person will take over" in text_of(events)
     conversation = Conversation.objects.get()
     assert (conversation.escalated, conversation.escalation_reason) == (True, "bot_handed_over")
+    assert Message.objects.get().handover_summary == "refund"
     assert [event.kind for event in conversation.events.all()] == ["escalated"]
 
 
@@ -169,6 +170,21 @@ def test_what_visitors_write_is_not_logged(server: Server, claude: FakeClaude) -
     server.ask("a question with a secret word: Pumpernickel")
     assert "Pumpernickel" not in server.log
     assert "Xylophon" not in server.log
+
+
+def test_pages_of_listed_origins_may_ask_and_no_others(start_server: object) -> None:
+    server: Server = start_server(CORS_ALLOWED_ORIGINS="https://rezvo.example")  # type: ignore[operator]
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "idempotency-key"}
+    for origin, is_listed in {"https://rezvo.example": True, "https://evil.example": False}.items():
+        answers = [
+            server.http.options("/api/support/chat", headers=preflight | {"Origin": origin}),
+            server.http.post("/api/support/chat", json={"message": "hello"}, headers=STREAM | {"Origin": origin}),
+        ]
+        for answer in answers:
+            assert answer.headers.get("access-control-allow-origin") == (origin if is_listed else None)
+            assert "access-control-allow-credentials" not in answer.headers
+        if is_listed:
+            assert "idempotency-key" in answers[0].headers["access-control-allow-headers"]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,11 @@ async def chat(request: HttpRequest) -> HttpResponseBase:
             _events(asked),
             content_type="text/event-stream; charset=utf-8",
             # Proxies in front must neither keep the words back nor squeeze them.
-            headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
+            headers={
+                "Cache-Control": "no-cache, no-transform",
+                "X-Accel-Buffering": "no",
+                "X-Content-Type-Options": "nosniff",
+            },
         )
     async for _ in _text(asked):
         pass

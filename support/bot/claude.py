@@ -131,7 +131,7 @@ class Call:
 
     def _read_summary(self) -> None:
         try:
-            self.summary = str(json.loads(self._tool_json or "{}").get("summary", ""))[:300]
+            self.summary = str(json.loads(self._tool_json or "{}").get("summary", ""))
         except (ValueError, AttributeError):
             self.summary = ""
 

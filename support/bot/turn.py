@@ -111,10 +111,6 @@ class Turn:
             elif not await self._news():
                 yield ""
 
-    async def finished(self) -> None:
-        """Waits until the answer is stored."""
-        await self._done.wait()
-
     # --- Writing ----------------------------------------------------------------------------------
 
     async def _run(self) -> None:
@@ -246,6 +242,7 @@ class Turn:
             cost_usd_billionths=prices.cost_usd_billionths(usage),
             fault=fault,
             articles=used or [],
+            handover_summary=call.summary,
         )
 
     def _say(self, text: str) -> None:

@@ -34,6 +34,7 @@ class Answer:
     cost_usd_billionths: int = 0
     fault: str = ""
     articles: list[dict[str, str]] = field(default_factory=list)
+    handover_summary: str = ""
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -83,6 +84,9 @@ class Message(models.Model):
     escalation_reason = models.CharField(max_length=20, blank=True)
     fault = models.CharField(max_length=100, blank=True, help_text="What the model's service did wrong.")
     articles = models.JSONField(default=list, blank=True, help_text="Slug and title of what the answer used.")
+    handover_summary = models.CharField(
+        max_length=300, blank=True, help_text="What the model tells who takes over."
+    )
     question_key = models.CharField(max_length=32, blank=True)
     idempotency_key = models.CharField(max_length=64, null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
@@ -137,6 +141,7 @@ class Message(models.Model):
             "cost_usd_billionths": answer.cost_usd_billionths,
             "fault": answer.fault[:100],
             "articles": answer.articles,
+            "handover_summary": answer.handover_summary[:300],
         }
         for name, value in columns.items():
             setattr(self, name, value)

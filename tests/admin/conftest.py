@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,11 @@ from django.test import Client
 from support.clock import now
 from support.models import Answer, Conversation, Message
 from tests.admin.page import Desk
+
+
+def tick() -> None:
+    """Times are kept to the millisecond: what comes after something else must be later by one."""
+    time.sleep(0.002)
 
 
 @pytest.fixture
@@ -27,6 +33,7 @@ def opened(db: None) -> Any:
     ) -> Conversation:
         conversation, _ = Conversation.objects.open_new(source=source, page_url=page_url, user_id=user_id)
         for question in questions:
+            tick()
             conversation.log(
                 user_message=question,
                 assistant_message="Under Settings.",
@@ -45,6 +52,7 @@ def answered() -> Any:
     """Asks a question and ends its turn with an answer made of the given fields."""
 
     def answer(conversation: Conversation, question: str, **fields: Any) -> Message:
+        tick()
         message, _ = conversation.ask(question, deadline_at=now() + timedelta(minutes=5), idempotency_key=None)
         conversation.answer(message, Answer(**{"text": "Under Settings.", "answered_by": "claude", **fields}))
         return message

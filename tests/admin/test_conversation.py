@@ -56,12 +56,16 @@ def test_escalated_can_be_ticked_and_unticked(desk: Desk, anna: Any, opened: Any
 
 def test_the_close_button_closes_and_keeps_what_was_typed(desk: Desk, anna: Any, opened: Any) -> None:
     conversation = opened("one")
-    response = desk.post(conversation, desk.form(conversation), notes="Solved by phone", _close="Close")
+    form = desk.form(conversation)
+    response = desk.post(conversation, form, notes="Solved by phone", status="open", _close="Close")
     assert response.redirect_chain[-1][0] == LIST
     assert "Closed" in said(response)[0]
     conversation.refresh_from_db()
     assert (conversation.status, conversation.notes) == ("closed", "Solved by phone")
-    assert ("status", "auto_resolved", "closed", anna.pk) in events_of(conversation)
+    assert sorted(events_of(conversation)) == [
+        ("notes", "", "", anna.pk),
+        ("status", "auto_resolved", "closed", anna.pk),
+    ]
     assert 'name="_close"' not in desk.html(conversation)
 
 
@@ -135,9 +139,11 @@ def test_a_colleagues_change_in_between_is_told_and_what_was_typed_is_kept(
     conversation = opened("one")
     form = desk.form(conversation)
     conversation.close(by=ben)
-    response = desk.post(conversation, form, notes="My long note")
+    response = desk.post(conversation, form, notes="My long note", status="open")
     html = response.content.decode()
     assert response.status_code == 200
+    assert "desk-status-closed" in html  # what is, above the form with what was typed
+    assert '<option value="open" selected>' in html
     assert "nothing was saved" in html
     assert "Status: now “closed”." in html
     assert "Last changed by Ben." in html

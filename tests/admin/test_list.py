@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from support.admin import changelist
 from support.models import Conversation
+from tests.admin.conftest import tick
 from tests.admin.page import LIST, Desk, page_of
 
 PAGES = ("/admin/", LIST, "/admin/support/article/", "/admin/support/modelprice/", "/admin/support/user/")
@@ -58,6 +59,7 @@ def test_a_row_says_what_was_asked_what_it_cost_and_who_has_it(
         is_escalation=True,
         reason="no_article",
     )
+    tick()
     conversation.log(
         user_message="A later question",
         assistant_message="",
@@ -160,7 +162,9 @@ def test_the_count_stops_and_says_so(desk: Desk, opened: Any, monkeypatch: pytes
     assert "3 conversations" in desk.client.get(LIST).content.decode()
     for number in range(2):
         opened(f"question {number}")
-    html = desk.client.get(LIST).content.decode()
+    response = desk.client.get(LIST)
+    html = response.content.decode()
+    assert response.context["cl"].result_count == 4
     assert "1,000+ conversations" in html
     assert 'class="question' not in html  # 'select all 1001'
 

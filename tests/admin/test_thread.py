@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from support.admin import thread
 from support.clock import now
 from support.models import Article, Conversation
+from tests.admin.conftest import tick
 from tests.admin.page import Desk
 
 HOSTILE = "<img src=x onerror=alert(1)>\n</div><script>alert('2')</script>"
@@ -55,11 +56,17 @@ def test_pairs_and_what_happened_stand_in_the_order_of_time(
 ) -> None:
     conversation = opened("first question")
     answered(conversation, "second question", answered_by="offline", is_escalation=True, reason="no_article")
+    tick()
     conversation.assign(ben, by=anna)
+    tick()
     conversation.assign(anna, by=anna)
+    tick()
     conversation.change(by=ben, notes="ask again")
+    tick()
     conversation.close(by=anna)
+    tick()
     conversation.change(by=anna, escalated=False)
+    tick()
     conversation.assign(None, by=ben)
     text = shown(desk, conversation)
     lines = (
