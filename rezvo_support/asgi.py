@@ -118,7 +118,8 @@ def _is_utf8(content_type: bytes) -> bool:
     be a crash, `idna` takes time by the square.
     """
     named = content_type.lower().replace(b'"', b"").partition(b"charset")[2]
-    return not named or re.fullmatch(rb"\s*=\s*utf-?8\s*(;.*)?", named) is not None and b"charset" not in named
+    is_utf8 = re.fullmatch(rb"\s*=\s*utf-?8\s*(;.*)?", named) is not None and b"charset" not in named
+    return is_utf8 or not named
 
 
 async def _refuse(send: Send, code: int, detail: str) -> None:

@@ -15,6 +15,7 @@ from tests.fake_claude import FakeClaude
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 TEST_REDIS_URL = os.environ.get("TEST_REDIS_URL", "")
+_ANY_SERVER = {"server", "offline", "start_server"}
 _NEEDS = {
     "chromium": (bool(CHROMIUM), "needs Chromium: apt-get install chromium"),
     "redis": (bool(TEST_REDIS_URL), "needs Redis: TEST_REDIS_URL=redis://127.0.0.1:6379/15"),
@@ -36,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=f"not on MongoDB: {marker.kwargs['reason']}"))
         # Other processes see what these tests write only when it is committed.
         fixtures = getattr(item, "fixturenames", ())
-        if {"server", "offline", "start_server"} & set(fixtures):
+        if _ANY_SERVER & set(fixtures):
             item.add_marker(pytest.mark.django_db(transaction=True))
 
 
@@ -51,8 +52,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _plain_settings(settings: Any) -> None:
+def _plain_settings(settings: Any, request: pytest.FixtureRequest) -> None:
     """Limits off, no key and no Redis, whatever the developer's own environment says."""
+    if not _ANY_SERVER & set(request.fixturenames):
+        # A real hash takes a quarter of a second by design; where a real server checks it, it must be real.
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.RATE_OPEN = settings.RATE_LOG = settings.RATE_CHAT = None
     settings.ANTHROPIC_API_KEY = settings.REDIS_URL = ""
 

@@ -10,6 +10,7 @@ from typing import Any
 import schemathesis
 
 _CONVERSATION_ID = os.environ["SCHEMATHESIS_CONVERSATION_ID"]
+_TOKEN = os.environ["SCHEMATHESIS_TOKEN"]
 _STAFF_ID = os.environ["SCHEMATHESIS_STAFF_ID"]
 _numbers = itertools.count()
 
@@ -20,12 +21,14 @@ def _is_id(value: object) -> bool:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    # Of all well-formed ids only a few exist. Requests of its own chain of calls have real ids already.
-    parameters = case.path_parameters or {}
-    if _is_id(parameters.get("id")) and case.meta and case.meta.phase.name.value != "stateful":
-        case.path_parameters = {**parameters, "id": _CONVERSATION_ID}
-    if isinstance(case.body, dict) and _is_id(case.body.get("assigned_to")):
-        case.body = {**case.body, "assigned_to": _STAFF_ID}
+    body = case.body if isinstance(case.body, dict) else {}
+    # Of all well-formed ids few exist. The stateful phase takes ids out of earlier answers.
+    if _is_id((case.path_parameters or {}).get("id")) and case.meta and case.meta.phase.name.value != "stateful":
+        case.path_parameters = {**case.path_parameters, "id": _CONVERSATION_ID}
+    if _is_id(body.get("assigned_to")):
+        case.body = {**body, "assigned_to": _STAFF_ID}
+    if "conversation_id" in body and case.meta and case.meta.generation.mode.is_positive:
+        case.body = {**body, "conversation_id": _CONVERSATION_ID, "token": _TOKEN}
     # A key that comes again with another request is rightly refused: each request gets one of its own.
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and re.fullmatch("[!-~]{1,200}", key):

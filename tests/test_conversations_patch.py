@@ -1,4 +1,4 @@
-"""PATCH of a conversation: staff change the ticket, its visitor may only ask for a person. Each change is audited."""
+"""PATCH of a conversation: staff change the ticket, its visitor may only ask for a person. Changes are audited."""
 
 from __future__ import annotations
 

@@ -127,13 +127,14 @@ def _answer(message: Message, thread: Thread) -> SafeString:
         else ""
     )
     return format_html(
-        '<div class="desk-bubble desk-bot desk-by-{}"><p class="desk-head"><b>{}</b>{}</p>{}{}{}{}</div>',
+        '<div class="desk-bubble desk-bot desk-by-{}"><p class="desk-head"><b>{}</b>{}</p>{}{}{}{}{}</div>',
         message.answered_by,
         who[:1].upper() + who[1:],
         badge,
         _text(message.assistant_message)
         if message.assistant_message
         else format_html('<p class="desk-note">{}</p>', "No answer was recorded."),
+        _summary(message.handover_summary),
         _fault(message.fault),
         _articles(message.articles, thread.article_pages),
         _usage(message),
@@ -142,6 +143,10 @@ def _answer(message: Message, thread: Thread) -> SafeString:
 
 def _text(text: str) -> SafeString:
     return format_html('<div class="desk-text" dir="auto">{}</div>', text)
+
+
+def _summary(summary: str) -> SafeString | str:
+    return format_html('<p class="desk-note" dir="auto">For you: {}</p>', summary) if summary else ""
 
 
 def _fault(fault: str) -> SafeString | str:

@@ -94,7 +94,7 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """The last resort. A database that is away is no fault of ours to report as one: 503, and when to come back."""
+    """The last resort. A database that is away is not reported as a fault of ours: 503, and when to come back."""
     if isinstance(sys.exc_info()[1], DATABASE_FAULTS):
         answer = _page(request, 503, str(Unavailable.default_detail), "The desk is away for a moment")
         answer["Retry-After"] = str(Unavailable.wait)

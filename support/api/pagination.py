@@ -27,7 +27,7 @@ class KeysetPagination(BasePagination):
     So rows that are added meanwhile move nothing, and page 10,000 costs what page 1 does.
     """
 
-    def paginate_queryset(
+    def paginate_queryset(  # type: ignore[override]  # pages conversations alone
         self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
     ) -> list[Conversation]:
         self._url = request.build_absolute_uri()

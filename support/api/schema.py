@@ -145,6 +145,7 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     schemas |= {"Error": _ERROR, "Invalid": _INVALID, "Retry": _RETRY, "StreamEvent": _STREAM_EVENT}
     for name in ("Thread", "Changed"):
         schemas[name]["anyOf"] = schemas[name].pop("oneOf")  # what staff see is also all that a visitor sees
+    filters = ConversationFilter.base_filters  # type: ignore[attr-defined]  # its metaclass makes them
     for component in schemas.values():
         for name, field in component.get("properties", {}).items():
             component["properties"][name] = _one_text(field)
@@ -152,7 +153,7 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
         for method, operation in operations.items():
             _add_errors(path, method, operation)
             for parameter in operation.get("parameters", ()):
-                if parameter["name"] in ConversationFilter.base_filters:
+                if parameter["name"] in filters:
                     parameter["allowEmptyValue"] = True  # what an empty field of a form sends: no filter
     answers = result["paths"][_CHAT]["post"]["responses"]["200"]["content"]
     answers[_STREAM] = {"schema": _ref("StreamEvent")}
@@ -169,7 +170,8 @@ def _one_text(field: dict[str, Any]) -> dict[str, Any]:
     """Undoes "this pattern, or an empty text": our patterns take the empty text themselves."""
     if field.get("oneOf", [])[1:] != [{"type": "string", "maxLength": 0}]:
         return field
-    return {key: value for key, value in field.items() if key != "oneOf"} | field["oneOf"][0]
+    text: dict[str, Any] = field["oneOf"][0]
+    return {key: value for key, value in field.items() if key != "oneOf"} | text
 
 
 def _add_errors(path: str, method: str, operation: dict[str, Any]) -> None:

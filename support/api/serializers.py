@@ -14,7 +14,9 @@ from support.models.message import ASSISTANT_MESSAGE_MAX, USER_MESSAGE_MAX
 class OpenConversation(serializers.Serializer[Conversation]):
     """The body that opens a conversation."""
 
-    source = serializers.ChoiceField(Conversation.Source.choices, default=Conversation.Source.WEB)
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # the contract's name, and one of DRF's own
+        Conversation.Source.choices, default=Conversation.Source.WEB
+    )
     page_url = PageUrl(default="")
     user_id = Text(max_length=200, allow_null=True, allow_blank=True, default=None)
 
@@ -63,7 +65,7 @@ class VisitorMessage(serializers.ModelSerializer[Message]):
 
     class Meta:
         model = Message
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "conversation_id",
             "user_message",
@@ -91,7 +93,7 @@ class StaffMessage(VisitorMessage):
     articles = Article(many=True, read_only=True, help_text="What the answer used.")
 
     class Meta(VisitorMessage.Meta):
-        fields = (*VisitorMessage.Meta.fields, "answered_by", "tokens_measured", "articles", "fault")  # type: ignore[assignment]
+        fields = (*VisitorMessage.Meta.fields, "answered_by", "tokens_measured", "articles", "fault")
         read_only_fields = fields
 
 

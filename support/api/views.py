@@ -31,7 +31,7 @@ from support.api.keys import scoped_key
 from support.api.pagination import KeysetPagination
 from support.faults import DATABASE_FAULTS
 from support.ledger import pricing
-from support.models import Conversation, Message
+from support.models import Conversation, Message, User
 
 _THREAD = Prefetch("messages", queryset=Message.objects.oldest_first())
 
@@ -61,7 +61,7 @@ class Conversations(generics.ListAPIView[Conversation]):
     def get_authenticators(self) -> list[Any]:
         return [] if self.request and self.request.method == "POST" else super().get_authenticators()
 
-    def get_permissions(self) -> list[Any]:
+    def get_permissions(self) -> Any:
         return [AllowAny()] if self.request.method == "POST" else super().get_permissions()
 
     @extend_schema(
@@ -164,6 +164,7 @@ class ConversationDetail(APIView):
         columns = dict(body.validated_data)
         if "assigned_to" in columns:
             columns["assigned_to_id"] = columns.pop("assigned_to")
+        assert isinstance(request.user, User)
         conversation.change(by=request.user, **columns)
         return Response(serializers.StaffConversation(conversation).data)
 

@@ -168,7 +168,9 @@ class Turn:
             reason = Conversation.Reason.MODEL_FAULT
             fault = "empty answer"
             self._say_after(sentences.handed_over())
-        return self._by_claude(call, prices, reason, fault, [article.reference() for article in used])
+        # Where it was shown all of them, which it used is not known: a list of all would say nothing.
+        picked = [] if used == self.context.library.articles else used
+        return self._by_claude(call, prices, reason, fault, [article.reference() for article in picked])
 
     async def _after_fault(self, fault: str, call: Call, prices: pricing.Prices) -> Answer:
         """Keeps what was shown; where nothing was, the offline answerer serves. A person is told in any case."""

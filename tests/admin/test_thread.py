@@ -36,6 +36,7 @@ def test_whatever_anybody_wrote_is_shown_as_text(desk: Desk, anna: Any, opened: 
         model="<b>",
         input_tokens=1,
         fault="<i>",
+        handover_summary=HOSTILE,
         articles=[{"slug": "<u>", "title": "<u>"}],
     )
     conversation.change(by=anna, notes=HOSTILE)
@@ -190,3 +191,9 @@ def test_a_very_long_thread_shows_its_end(
     text = shown(desk, conversation)
     assert "Earlier messages than the last 3 are not shown" in text
     assert [number for number in range(5) if f"question {number}" in text] == [2, 3, 4]
+
+
+def test_what_the_model_tells_who_takes_over_is_there(desk: Desk, opened: Any, answered: Any) -> None:
+    conversation = opened()
+    answered(conversation, "Refund?", text="One moment.", handover_summary="Wants £40 back for March.")
+    assert "For you: Wants £40 back for March." in shown(desk, conversation)
