@@ -19,7 +19,7 @@ def _is_not_null_in_an_index(self: IsNull, compiler: Any, connection: Any) -> di
     return {self.lhs.target.column: {"$exists": True}}
 
 
-IsNull.as_mql_idx = _is_not_null_in_an_index
+IsNull.as_mql_idx = _is_not_null_in_an_index  # type: ignore[attr-defined]
 
 
 class MongoAdminConfig(AdminConfig):

@@ -69,4 +69,8 @@ def top_questions(since: datetime, most: int = _TOP) -> list[dict[str, Any]]:
         .order_by("number", "-user_message")
     )
     commonest = {row["question_key"]: row["user_message"] for row in spellings}
-    return [{"question": commonest[row["question_key"]].strip(), "count": row["number"]} for row in top]
+    return [
+        {"question": commonest[row["question_key"]].strip(), "count": row["number"]}
+        for row in top
+        if row["question_key"] in commonest  # not erased between the two queries
+    ]

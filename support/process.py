@@ -9,7 +9,7 @@ from django.conf import settings
 from django.urls import get_resolver
 
 from support.api import limits
-from support.bot import turn
+from support.bot import prompt, turn
 from support.faults import DATABASE_FAULTS
 from support.ledger import pricing
 from support.recovery import recover
@@ -39,6 +39,10 @@ async def start() -> asyncio.Task[None]:
     except DATABASE_FAULTS as error:
         log.error("the database is away (%s): answering 503 until it is back", type(error).__name__)
     if settings.ANTHROPIC_API_KEY:
+        try:
+            prompt.system([])
+        except (OSError, UnicodeDecodeError) as error:
+            raise CannotStart(f"SYSTEM_PROMPT_FILE: can't be read: {type(error).__name__}") from None
         from support.bot import claude
 
         claude.client()  # the import takes a second, which is not the first visitor's

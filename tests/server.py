@@ -40,7 +40,7 @@ def database_env() -> dict[str, str]:
 def environment(**values: str) -> dict[str, str]:
     """A desk's environment on the test database, with limits off unless a test sets them."""
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "DJANGO_ALLOW_ASYNC_UNSAFE"},
         **dict.fromkeys(_DESK_SETTINGS, ""),
         "RATE_OPEN": "off",
         "RATE_LOG": "off",
@@ -154,11 +154,12 @@ def free_port() -> int:
 def start(log_path: Path, **values: str) -> Server:
     """Starts gunicorn as in production and waits until it answers."""
     port = free_port()
+    workers = int(values.get("WEB_CONCURRENCY") or settings.WEB_CONCURRENCY)
     log_file = log_path.open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"],
         cwd=ROOT,
-        env=environment(**{"PORT": str(port), "BIND": "", **values}),
+        env=environment(**{"PORT": str(port), "BIND": "", "WEB_CONCURRENCY": str(workers), **values}),
         stdout=log_file,
         stderr=subprocess.STDOUT,
         start_new_session=True,
@@ -166,13 +167,11 @@ def start(log_path: Path, **values: str) -> Server:
     log_file.close()
     server = Server(f"http://127.0.0.1:{port}", process, log_path)
 
-    def answers() -> bool:
+    def all_workers_listen() -> bool:
         if process.poll() is not None:
             raise AssertionError(f"gunicorn ended:\n{server.log}")
-        try:
-            return server.http.get("/healthz").status_code == 200
-        except httpx2.HTTPError:
-            return False
+        return server.log.count("ASGI server listening") >= workers
 
-    wait_until(answers, timeout_s=40)
+    # All of them: one that still boots while the test's tables are emptied would find no prices and give up.
+    wait_until(all_workers_listen, timeout_s=60)
     return server

@@ -130,6 +130,13 @@ def test_an_unknown_model_is_refused_at_the_start(tmp_path: Path, transactional_
         servers.start(tmp_path / "log", CHAT_MODEL="gpt-9")
 
 
+def test_a_prompt_that_cannot_be_read_is_refused_at_the_start(tmp_path: Path, transactional_db: None) -> None:
+    from tests import server as servers
+
+    with pytest.raises(AssertionError, match="SYSTEM_PROMPT_FILE: can't be read: FileNotFoundError"):
+        servers.start(tmp_path / "log", SYSTEM_PROMPT_FILE="/nonexistent", ANTHROPIC_API_KEY="k")
+
+
 def _stored(events: list, kind: str, reason: str = "model_fault") -> Message:
     """The one message: its text is what was shown, its ticket is flagged once with the reason."""
     message, conversation = Message.objects.get(), Conversation.objects.get()

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from io import StringIO
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import IntegrityError, connection, models
 from django.db.migrations import RemoveConstraint
 from django.db.migrations.loader import MigrationLoader
 
-from support.models import Article, Conversation, ConversationEvent, Message, ModelPrice
+from support.models import Conversation, Message
 
 # Indexes are made outside a transaction.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,11 +82,11 @@ def test_the_contracts_indexes_are_there_with_their_directions(table: str, colum
 
 def test_after_migrate_there_is_nothing_to_do() -> None:
     number = sum(
-        len(model._meta.indexes) + len(model._meta.constraints)
-        for model in (Conversation, Message, ConversationEvent, ModelPrice, Article)
+        len(model._meta.indexes) + sum(isinstance(c, models.UniqueConstraint) for c in model._meta.constraints)
+        for model in apps.get_app_config("support").get_models()
     )
     assert number >= 12
-    assert run("--check").startswith(f"{number + 1} in place, 0 to create, 0 to replace"), "with the rate windows'"
+    assert run("--check") == f"{number} in place, 0 to create, 0 to replace\n"
     assert run().endswith(" in place, 0 created, 0 replaced\n")
 
 
@@ -129,9 +130,10 @@ def test_one_with_other_columns_or_directions_is_replaced(fields: list[str]) -> 
 
 def test_one_that_covers_all_rows_where_only_few_are_meant_is_replaced() -> None:
     name = "support_msg_unfinished"
+    fields = index_of(Message, name).fields
     drop(Message, name)
     with connection.schema_editor() as editor:
-        editor.add_index(Message, models.Index(fields=["state", "created_at"], name=name))
+        editor.add_index(Message, models.Index(fields=fields, name=name))
     assert f"replaced  {name}: " in run()
     assert run("--check").endswith("0 to create, 0 to replace\n")
 

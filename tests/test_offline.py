@@ -87,9 +87,14 @@ def test_no_text_is_too_strange(demo: Library, question: str) -> None:
 # --- What is said ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "words", ["hi", "Good morning!", "Hello, can you help me?", "hey there", "Thanks!", "ok thank you"]
-)
+@pytest.mark.parametrize("words", ["Thanks!", "ok thank you", "Cheers, bye"])
+def test_thanks_are_no_question(demo: Library, words: str) -> None:
+    reply = offline.reply(demo, words)
+    assert (reply.fits, reply.used) == (True, [])
+    assert reply.text.startswith("You're welcome")
+
+
+@pytest.mark.parametrize("words", ["hi", "Good morning!", "Hello, can you help me?", "hey there"])
 def test_a_greeting_is_greeted_and_needs_no_person(demo: Library, words: str) -> None:
     reply = offline.reply(demo, words)
     assert (reply.fits, reply.used) == (True, [])

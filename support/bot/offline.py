@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from support.bot import articles, sentences
-from support.bot.words import asks_nothing
+from support.bot.words import asks_nothing, says_thanks
 
 _LONGEST = 1_500
 
@@ -21,6 +21,8 @@ class OfflineReply:
 def reply(library: articles.Library, question: str) -> OfflineReply:
     """Answers from the best article, greets where nothing was asked yet, or hands over."""
     if asks_nothing(question):
+        if says_thanks(question):
+            return OfflineReply(sentences.welcome())
         return OfflineReply(sentences.greeting([article.title for article in library.articles[:4]]))
     found = library.best(question)
     if not found:

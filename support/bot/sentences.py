@@ -36,6 +36,10 @@ def cut_short() -> str:
     return "(That is as much as fits in one answer. Ask me to go on if you need the rest.)"
 
 
+def welcome() -> str:
+    return "You're welcome. Just write again if anything else comes up."
+
+
 def greeting(titles: list[str]) -> str:
     if not titles:
         return "Hello! What can I help you with?"

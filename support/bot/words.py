@@ -77,8 +77,8 @@ _SAME = {
 }
 
 _POLITE = """
-    afternoon ask bye cheers day dear evening get good got great hello help hey hi know like may morning need ok
-    okay please question questions tell thank thanks want would could yes
+    afternoon ask bye cheers day dear evening get good goodbye got great hello help hey hi know like may morning
+    need ok okay please question questions tell thank thanks thx want would could yes
 """
 _PLEASANTRIES = frozenset(STOPWORDS_EN_PLUS).union(_POLITE.split())
 
@@ -104,3 +104,8 @@ def _stems(word: str) -> tuple[str, ...]:
     meant = [part for part in _SAME.get(word, word).split() if part not in _STOPWORDS]
     with _stemming:
         return tuple(str(_stemmer.stemWord(part)) for part in meant if not _SMALL_NUMBER.fullmatch(part))
+
+
+def says_thanks(text: str) -> bool:
+    """Whether a pleasantry is the end of a talk rather than its beginning."""
+    return re.search(r"\b(?:thank|thanks|thx|cheers|bye|goodbye)\b", text, re.IGNORECASE) is not None

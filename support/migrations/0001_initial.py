@@ -5,10 +5,11 @@ import django.contrib.auth.validators
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import support.clock
-import support.fields
 from django.conf import settings
 from django.db import migrations, models
+
+import support.clock
+import support.fields
 
 
 class Migration(migrations.Migration):

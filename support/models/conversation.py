@@ -273,9 +273,7 @@ class Conversation(models.Model):
             if message.idempotency_key is None or earlier is None:
                 raise
         claimed = message.state != Message.State.PENDING
-        if earlier.user_message != message.user_message or (
-            claimed and earlier.assistant_message != message.assistant_message
-        ):
+        if earlier.user_message != message.user_message or (claimed and _claims(earlier) != _claims(message)):
             raise KeyReused
         if earlier.state == Message.State.ANSWERED:  # its writer died between the pair and the sums
             self.count(earlier)
@@ -417,6 +415,11 @@ class Conversation(models.Model):
         if "escalated" in changed:
             cleared = kind.ESCALATED if changed["escalated"] else kind.ESCALATION_CLEARED
             yield self._event(cleared, self.Reason.STAFF, by)
+
+
+def _claims(message: Message) -> tuple[str, int, int]:
+    """What a client said of a pair that it logged."""
+    return message.assistant_message, message.input_tokens, message.output_tokens
 
 
 def _state_of_an_answer() -> dict[str, Any]:

@@ -18,3 +18,6 @@ class RateWindow(models.Model):
         db_table = "support_rate_windows"
         # Serves the removal of rows that nobody has hit for a while.
         indexes = (models.Index(fields=["updated_at"], name="support_rate_updated"),)
+
+    def __str__(self) -> str:
+        return self.key

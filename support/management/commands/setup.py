@@ -42,5 +42,7 @@ class Command(BaseCommand):
         kept.touch(mode=0o600)
         kept.chmod(0o600)  # one that was there before may be open to others
         kept.write_text(f"{password}\n", encoding="ascii")
-        User.objects.create_superuser("admin", password=password)
-        self.stdout.write(f"Staff user: admin, password: {password} (kept in {kept}; change it in the desk)")
+        # Somebody without staff rights may have the name already.
+        name = "admin" if not User.objects.filter(username="admin").exists() else f"admin-{secrets.token_hex(2)}"
+        User.objects.create_superuser(name, password=password)
+        self.stdout.write(f"Staff user: {name}, password: {password} (kept in {kept}; change it in the desk)")
