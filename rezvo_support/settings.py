@@ -202,6 +202,10 @@ SYSTEM_PROMPT_FILE = env.text("SYSTEM_PROMPT_FILE", str(BASE_DIR / "support" / "
 RATE_OPEN = env.rate("RATE_OPEN", "30/min")
 RATE_LOG = env.rate("RATE_LOG", "120/min")
 RATE_CHAT = env.rate("RATE_CHAT", "20/min")
+for _name, _rate in {"RATE_OPEN": RATE_OPEN, "RATE_LOG": RATE_LOG, "RATE_CHAT": RATE_CHAT}.items():
+    if _rate and _rate.requests > 1000 and not REDIS_URL:
+        # The row that keeps a window holds the time of each request in it.
+        raise env.BadSetting(f"{_name}: more than 1000 requests in a window need REDIS_URL, or a shorter window")
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, at_least=0, at_most=10)
 
 WEB_CONCURRENCY = env.integer(
@@ -272,6 +276,8 @@ LOGGING = {
         "support": {"level": LOG_LEVEL},
         "django": {"level": "INFO"},
         "django.utils.autoreload": {"level": "INFO"},
+        # Every scanner of the internet sends foreign host names; each would be a traceback.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         # The SDKs' debug lines hold whole requests, and so what visitors wrote.
         "anthropic": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},

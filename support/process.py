@@ -67,7 +67,7 @@ async def _tidy_up() -> None:
                 log.warning("recovered: %s", done)
             if rounds % 120 == 0:
                 await in_thread(limits.forget_old)
-        except DATABASE_FAULTS as error:
+        except Exception as error:  # this goes on for as long as the process lives
             log.error("tidying up: %s", type(error).__name__)
         rounds += 1
         await asyncio.sleep(_TIDY_SECONDS)

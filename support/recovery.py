@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from support import clock
 from support.bot import sentences
 from support.models import Answer, Conversation, Message
+
+log = logging.getLogger("support.recovery")
 
 _GRACE = timedelta(seconds=30)
 """A write that is younger than this may still be under way."""
@@ -29,17 +34,27 @@ def recover(now: datetime | None = None) -> Recovered:
     Only what is past its deadline is touched. Two queries on small indexes when there is nothing to do.
     """
     now = now or clock.now()
-    handed_over = counted = 0
+    handed_over = counted = settled = 0
     for message in Message.objects.overdue(now).select_related("conversation"):
-        if message.is_pending:
-            handed_over += hand_over(message)
-        else:
-            counted += message.conversation.count(message)
-    settled = 0
+        with _one_by_one(message):
+            if message.is_pending:
+                handed_over += hand_over(message)
+            else:
+                counted += message.conversation.count(message)
     for conversation in Conversation.objects.unsettled(now - _GRACE):
-        conversation.settle()
-        settled += 1
+        with _one_by_one(conversation):
+            conversation.settle()
+            settled += 1
     return Recovered(handed_over, counted, settled)
+
+
+@contextmanager
+def _one_by_one(row: Message | Conversation) -> Iterator[None]:
+    """A row that can't be mended (deleted meanwhile, say) must not keep the others from it."""
+    try:
+        yield
+    except Exception as error:
+        log.error("%s: not recovered: %s", row, type(error).__name__)
 
 
 def hand_over(message: Message) -> bool:

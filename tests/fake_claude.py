@@ -215,7 +215,7 @@ class _Wire:
 
     def event(self, kind: str, **data: object) -> None:
         # Not ASCII only, as the real API: a client that splits the bytes wrongly is to fail.
-        self.chunk(f"event: {kind}\ndata: {json.dumps({'type': kind, **data}, ensure_ascii=False)}\n\n")
+        self.chunk(f"event: {kind}\ndata: {json.dumps({'type': kind, **data})}\n\n")
 
     def chunk(self, text: str) -> None:
         """One chunk of a chunked body; an empty one ends the body."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -249,3 +250,32 @@ def test_the_listed_origin_may_call_and_read_every_answer(start_server: Callable
         assert answer.headers["access-control-expose-headers"] == "retry-after"
         stranger = server.http.options(path, headers={**asked, "Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in stranger.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("", {"source": "\ud800"}, "source"),
+        ("", {"source": 10**400}, "source"),
+        ("/{id}/messages", {"user_message": "a", "input_tokens": 10**400}, "input_tokens"),
+        ("/{id}/messages", {"user_message": "a", "output_tokens": 1e308}, "output_tokens"),
+    ],
+)
+def test_a_value_that_cannot_even_be_repeated_is_a_400(
+    api: Any, db: None, path: str, body: dict[str, Any], field: str
+) -> None:
+    conversation = Conversation.objects.create()
+    sent = json.dumps(body)  # the client's own encoder could not say it
+    answer = api.post(OPEN + path.format(id=conversation.pk), sent, content_type="application/json")
+    assert (answer.status_code, list(answer.json())) == (400, [field])
+
+
+def test_staff_who_show_a_visitors_token_are_that_visitor(client: Any, anna: Any) -> None:
+    conversation = Conversation.objects.create(notes="for colleagues only")
+    client.force_login(anna)
+    path = f"/api/support/conversations/{conversation.pk}"
+    bearer = {"HTTP_AUTHORIZATION": f"Bearer {conversation.token}"}
+    assert "notes" in client.get(path).json()
+    assert "notes" not in client.get(path, **bearer).json()
+    asked = client.patch(path, {"status": "needs_review"}, content_type="application/json", **bearer)
+    assert asked.status_code == 200, "no CSRF token is needed where no cookie counts"

@@ -58,10 +58,15 @@ async def chat(request: HttpRequest) -> HttpResponseBase:
     try:
         if request.method != "POST":
             raise exceptions.MethodNotAllowed(request.method or "")
-        if turn.running() >= settings.CHAT_OPEN_STREAMS:
+        request.get_host()  # refuses a host that is not ours, as every other page does
+        if turn.Load.is_full():
             raise Busy
-        # Shielded: a visitor who leaves at this very moment has asked all the same.
-        asked = await asyncio.shield(asyncio.ensure_future(_begin(request)))
+        turn.Load.opening += 1  # at once: a burst must not slip in while the first of it are being stored
+        try:
+            # Shielded: a visitor who leaves at this very moment has asked all the same.
+            asked = await asyncio.shield(asyncio.ensure_future(_begin(request)))
+        finally:
+            turn.Load.opening -= 1
     except Exception as error:
         if answer := as_json(error):
             if isinstance(error, exceptions.MethodNotAllowed):
@@ -135,13 +140,17 @@ def _json(request: HttpRequest) -> Any:
 
 async def _text(asked: Asked) -> AsyncIterator[str]:
     """The answer's text as it is written: here, by another process, or long ago."""
-    if running := turn.here(asked.message.pk):
-        async for text in running.follow():
+    turn.Load.following += asked.context is None
+    try:
+        if running := turn.here(asked.message.pk):
+            async for text in running.follow():
+                yield text
+            asked.message = running.message
+            return
+        async for text in turn.follow_stored(asked.message):
             yield text
-        asked.message = running.message
-        return
-    async for text in turn.follow_stored(asked.message):
-        yield text
+    finally:
+        turn.Load.following -= asked.context is None
 
 
 def _end(asked: Asked) -> dict[str, Any] | None:

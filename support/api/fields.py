@@ -82,7 +82,7 @@ class Tokens(serializers.Field):  # type: ignore[type-arg]
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, bool) or not isinstance(data, int | float):
             self.fail("invalid")
-        if not math.isfinite(data) or data != int(data):
+        if isinstance(data, float) and not (math.isfinite(data) and data.is_integer()):
             self.fail("invalid")
         if not 0 <= data <= 10_000_000:
             self.fail("limit")
@@ -90,6 +90,12 @@ class Tokens(serializers.Field):  # type: ignore[type-arg]
 
     def to_representation(self, value: Any) -> int:
         return int(value)
+
+
+class Choice(serializers.ChoiceField):
+    """One of a list. The message does not repeat what was sent: half a character can't be sent back."""
+
+    default_error_messages = {"invalid_choice": "This is not a valid choice."}
 
 
 @extend_schema_field(OpenApiTypes.BOOL)

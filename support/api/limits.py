@@ -29,6 +29,14 @@ from support.models import RateWindow
 log = logging.getLogger("support.limits")
 
 _ATTEMPTS = 100
+_REDIS_AWAY_SECONDS = 10
+
+
+class _Redis:
+    """Until when (on the monotonic clock) Redis is not asked, because it did not answer."""
+
+    away_until = 0.0
+
 
 # KEYS: the log. ARGV: how many, window in ms. Answers 0, or the ms until the next place. The server's clock
 # counts, so that machines whose clocks differ share one window.
@@ -53,10 +61,12 @@ def wait_seconds(request: HttpRequest, scope: str, rate: Rate | None) -> int:
     if rate is None:
         return 0
     key = f"{scope}:{client_key(request)}"
-    if settings.REDIS_URL:
+    if settings.REDIS_URL and time.monotonic() >= _Redis.away_until:
         try:
             return math.ceil(_hit_redis(key, rate) / 1000)
         except redis.RedisError as error:
+            # One that accepts and never answers would keep every request for a second.
+            _Redis.away_until = time.monotonic() + _REDIS_AWAY_SECONDS
             log.warning("Redis is away (%s): the database keeps the limits", type(error).__name__)
     return math.ceil(_hit_row(key, rate) / 1000)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from support.api.fields import Flag, Id, PageUrl, Question, StaffId, Text, Tokens
+from support.api.fields import Choice, Flag, Id, PageUrl, Question, StaffId, Text, Tokens
 from support.models import Conversation, Message, User
 from support.models.message import ASSISTANT_MESSAGE_MAX, USER_MESSAGE_MAX
 
@@ -14,7 +14,7 @@ from support.models.message import ASSISTANT_MESSAGE_MAX, USER_MESSAGE_MAX
 class OpenConversation(serializers.Serializer[Conversation]):
     """The body that opens a conversation."""
 
-    source = serializers.ChoiceField(  # type: ignore[assignment]  # the contract's name, and one of DRF's own
+    source = Choice(  # type: ignore[assignment]  # the contract's name, and one of DRF's own
         Conversation.Source.choices, default=Conversation.Source.WEB
     )
     page_url = PageUrl(default="")
@@ -45,7 +45,7 @@ class Chat(OpenConversation):
 class PatchConversation(serializers.Serializer[Conversation]):
     """What staff may set."""
 
-    status = serializers.ChoiceField(Conversation.Status.choices, required=False)
+    status = Choice(Conversation.Status.choices, required=False)
     notes = Text(max_length=20_000, allow_blank=True, required=False)
     assigned_to = StaffId(allow_null=True, required=False)
     escalated = Flag(required=False)

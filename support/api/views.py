@@ -121,7 +121,8 @@ class LogMessage(APIView):
 class ConversationDetail(APIView):
     """GET: the thread. PATCH: staff change the ticket; its visitor may ask for a person."""
 
-    authentication_classes = (TokenAuthentication, SessionAuthentication, VisitorAuthentication)
+    # A visitor's token first: whoever shows one is that visitor, also in a browser where staff is signed in.
+    authentication_classes = (VisitorAuthentication, TokenAuthentication, SessionAuthentication)
     permission_classes = (IsStaffOrVisitor,)
 
     def conversation(self, request: Request, pk: str) -> Conversation:

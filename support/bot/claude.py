@@ -15,6 +15,8 @@ from django.conf import settings
 
 from support.bot.prompt import ESCALATE
 from support.ledger.pricing import Usage
+from support.models.message import TOKENS_MAX
+from support.text import ends_in_half, storable
 
 if TYPE_CHECKING:
     from anthropic.types import MessageParam, RawMessageStreamEvent, TextBlockParam
@@ -68,6 +70,7 @@ class Call:
     _output_tokens: int = 0
     _received_characters: int = 0
     _tool_json: str = ""
+    _half: str = ""
 
     @property
     def usage(self) -> Usage:
@@ -92,7 +95,7 @@ class Call:
                 )
             async with stream:
                 async for event in stream:
-                    if text := self._take(event):
+                    if text := self._whole(self._take(event)):
                         self._received_characters += len(text)
                         yield text
         except TimeoutError:
@@ -123,28 +126,40 @@ class Call:
                 self.handover = True
         elif event.type == "message_start":
             self._start = _prompt_usage(event.message.usage)
-            self._output_tokens = event.message.usage.output_tokens
+            self._output_tokens = _count(event.message.usage.output_tokens)
         elif event.type == "message_delta":
             self.stop_reason = event.delta.stop_reason or ""
-            self._output_tokens = event.usage.output_tokens
+            self._output_tokens = _count(event.usage.output_tokens)
         return ""
+
+    def _whole(self, text: str) -> str:
+        """The text with every character whole: a first half waits for the event that brings its second."""
+        text, self._half = self._half + text, ""
+        if ends_in_half(text):
+            text, self._half = text[:-1], text[-1]
+        return storable(text)
 
     def _read_summary(self) -> None:
         try:
-            self.summary = str(json.loads(self._tool_json or "{}").get("summary", ""))
+            self.summary = storable(str(json.loads(self._tool_json or "{}").get("summary", "")))
         except (ValueError, AttributeError):
             self.summary = ""
 
 
 def _prompt_usage(usage: Any) -> dict[str, int]:
     """Prompt tokens by their price. Where the API does not say how long it keeps a write, it is 5 minutes."""
-    one_hour = (usage.cache_creation and usage.cache_creation.ephemeral_1h_input_tokens) or 0
+    one_hour = _count(usage.cache_creation and usage.cache_creation.ephemeral_1h_input_tokens)
     return {
-        "input_tokens": usage.input_tokens,
-        "cache_write_5m_tokens": max((usage.cache_creation_input_tokens or 0) - one_hour, 0),
+        "input_tokens": _count(usage.input_tokens),
+        "cache_write_5m_tokens": max(_count(usage.cache_creation_input_tokens) - one_hour, 0),
         "cache_write_1h_tokens": one_hour,
-        "cache_read_tokens": usage.cache_read_input_tokens or 0,
+        "cache_read_tokens": _count(usage.cache_read_input_tokens),
     }
+
+
+def _count(tokens: Any) -> int:
+    """A number of tokens whatever the other side sent: a whole number that every database can hold."""
+    return min(max(tokens, 0), TOKENS_MAX) if isinstance(tokens, int) else 0
 
 
 _NO_MONEY = ("spend limit", "usage limit", "credit balance")

@@ -10,11 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db import DataError, IntegrityError
 
 from support import recovery
 from support.bot import articles, offline, prompt, sentences
@@ -46,9 +48,15 @@ def deadline() -> timedelta:
     return timedelta(seconds=settings.CHAT_TURN_SECONDS + 2 * _LEFT_FOR_SAVING_SECONDS)
 
 
-def running() -> int:
-    """How many turns this process is writing."""
-    return len(_running)
+class Load:
+    """How many chats this process serves: being opened, written, or followed a second time."""
+
+    opening = 0
+    following = 0
+
+    @classmethod
+    def is_full(cls) -> bool:
+        return cls.opening + len(_running) + cls.following >= settings.CHAT_OPEN_STREAMS
 
 
 @dataclass(frozen=True)
@@ -119,10 +127,14 @@ class Turn:
         except asyncio.CancelledError:
             answer = self._broken_off("worker stopped")
         except Exception as error:  # whatever it is, the visitor's question must reach somebody
-            log.exception("turn %s: %s", self.message.pk, type(error).__name__)
+            log.error("turn %s: %s", self.message.pk, type(error).__name__, exc_info=settings.DEBUG)
             answer = self._broken_off("internal error")
         try:
             await self._save(answer)
+        except Exception as error:  # never its text: a database's error may hold what it could not store
+            log.error("turn %s: not stored: %s", self.message.pk, type(error).__name__)
+            with suppress(Exception):
+                await self._save(self._broken_off("not stored"))
         finally:
             _running.pop(self.message.pk, None)
             self._done.set()
@@ -248,7 +260,7 @@ class Turn:
         )
 
     def _say(self, text: str) -> None:
-        self._parts.append(text.replace("\x00", ""))  # PostgreSQL stores no NUL
+        self._parts.append(text)
         self._wake()
         if time.monotonic() > self._checkpoint_at and (self._checkpoint is None or self._checkpoint.done()):
             self._checkpoint_at = time.monotonic() + _CHECKPOINT_SECONDS
@@ -288,6 +300,8 @@ class Turn:
                 if not await asyncio.shield(asyncio.ensure_future(stored)):
                     await in_thread(_reread, self.message)  # another process took it for abandoned
                 return
+            except (DataError, IntegrityError):
+                raise  # it would be refused again
             except DATABASE_FAULTS as error:
                 log.error("turn %s: not stored: %s", self.message.pk, type(error).__name__)
                 await asyncio.sleep(min(0.2 * 2**attempt, 3))
