@@ -26,6 +26,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     from django.conf import settings
 
     on_mongodb = settings.DATABASE_URL.startswith("mongodb")
+    if not settings.DATABASE_URL.startswith("postgres"):
+        elsewhere = [item for item in items if item.get_closest_marker("only_on_postgresql")]
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
     for item in items:
         for name, (is_there, what_starts_it) in _NEEDS.items():
             if item.get_closest_marker(name) and not is_there:

@@ -7,7 +7,6 @@ from io import StringIO
 
 import pytest
 from django.apps import apps
-from django.conf import settings
 from django.core.management import call_command
 from django.db import IntegrityError, connection, models
 from django.db.migrations import RemoveConstraint
@@ -153,9 +152,7 @@ def test_a_missing_uniqueness_is_made_again_and_holds() -> None:
         Message.objects.create(conversation=conversation, user_message="Hi", idempotency_key="k")
 
 
-@pytest.mark.skipif(
-    not settings.DATABASE_URL.startswith("postgres"), reason="only PostgreSQL leaves an index that it does not use"
-)
+@pytest.mark.only_on_postgresql(reason="no other database leaves an index that it does not use")
 def test_one_whose_making_was_interrupted_is_made_anew() -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(%s)", [STATUS])

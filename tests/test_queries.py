@@ -83,7 +83,6 @@ def test_looking_for_what_a_stopped_process_left_takes_two_queries_whatever_the_
     assert len(found) == 2
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="reads SQLite's query plans")
 def test_the_hot_queries_use_their_indexes() -> None:
     from datetime import timedelta
 
@@ -100,5 +99,9 @@ def test_the_hot_queries_use_their_indexes() -> None:
             "question_key"
         ),
     }
+    if connection.vendor == "postgresql":
+        # Reading a table of no rows is cheaper than any index; what counts is which one serves when there are many.
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
     for index, queryset in plans.items():
         assert index in queryset.explain(), index
