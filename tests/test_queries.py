@@ -100,7 +100,7 @@ def test_the_hot_queries_use_their_indexes() -> None:
         ),
     }
     if connection.vendor == "postgresql":
-        # Reading a table of no rows is cheaper than any index; what counts is which one serves when there are many.
+        # An empty table is cheaper to read than any index; what counts is which one serves many rows.
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
     for index, queryset in plans.items():
