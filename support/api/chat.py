@@ -175,7 +175,7 @@ async def _events(asked: Asked) -> AsyncIterator[bytes]:
             yield _event("delta", {"text": text}) if text else b": waiting\n\n"
         end = _end(asked)
     except Exception as error:  # the headers are out: the error must go the way of the stream
-        log.exception("stream of message %s: %s", asked.message.pk, type(error).__name__)
+        log.error("stream of message %s: %s", asked.message.pk, type(error).__name__)
         end = None
     if end is not None:
         yield _event("done", end)
