@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -63,7 +64,7 @@ def test_a_question_takes_three_queries_before_the_model_and_three_after_it(pair
     asked: list[Message] = []
 
     def ask() -> None:
-        message, _ = conversation.ask("Q", deadline_at=clock.now(), idempotency_key=None)
+        message, _ = conversation.ask("Q", deadline_at=clock.now() + timedelta(hours=1), idempotency_key=None)
         asked.append(message)
         turn.context_of(message)
 
