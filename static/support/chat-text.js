@@ -72,7 +72,11 @@ function inline(parent, text, contact) {
 
 function link(href, label) {
   const anchor = el("a", { href, target: "_blank", rel: "noopener noreferrer nofollow" }, label);
-  return /^https?:$/.test(anchor.protocol) ? anchor : label;
+  if (!/^https?:$/.test(anchor.protocol) || anchor.username) return label; // https://known.example@elsewhere.example
+  // A label that names a host must name the one where the link leads; otherwise the address speaks for itself.
+  const named = label.match(/(?:[\p{L}\p{N}-]+\.)+\p{L}{2,}/gu) ?? [];
+  if (named.some((host) => host.toLowerCase() !== anchor.hostname)) anchor.textContent = href;
+  return anchor;
 }
 
 export function emailLink(address) {
