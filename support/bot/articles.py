@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import bm25s
 import numpy as np
@@ -21,16 +22,24 @@ _TITLE_WEIGHT = 1.5
 _TITLE_BONUS = 0.3
 _CANDIDATES = 50
 
+CACHE_MINIMUM_TOKENS = 4_096
+"""Claude Haiku 4.5 caches no prompt that begins with less, and says nothing about it."""
+
 
 @dataclass(frozen=True)
 class Found:
     slug: str
     title: str
     body: str
+    version: int = 1
 
-    def reference(self) -> dict[str, str]:
-        """What is kept with an answer that used it."""
-        return {"slug": self.slug, "title": self.title}
+    def reference(self) -> dict[str, Any]:
+        """What is kept with an answer that used it: `slug` and `title` (str) and `version` (int)."""
+        return {"slug": self.slug, "title": self.title, "version": self.version}
+
+    @property
+    def estimated_tokens(self) -> int:
+        return estimated_tokens(self.title + self.body)
 
 
 class Library:
@@ -39,6 +48,7 @@ class Library:
     def __init__(self, articles: list[Found], signature: object) -> None:
         self.articles = articles
         self.signature = signature
+        self.estimated_tokens = sum(article.estimated_tokens for article in articles)
         titles = [words(article.title) for article in articles]
         bodies = [words(article.body) for article in articles]
         self._titles = [frozenset(title) for title in titles]
@@ -78,7 +88,7 @@ class Library:
 
     def within(self, tokens: int) -> bool:
         """Whether all of it fits into a prompt of about that many tokens."""
-        return sum(estimated_tokens(article.title + article.body) for article in self.articles) <= tokens
+        return self.estimated_tokens <= tokens
 
 
 def _index(documents: list[list[str]]) -> bm25s.BM25:
@@ -101,9 +111,10 @@ def library() -> Library:
     One small query when nothing has changed.
     """
     global _library
-    # Not the newest time and the number: an edit by a machine whose clock is behind would change neither.
-    signature = list(Article.objects.published().values_list("id", "updated_at"))
+    # Not the newest time and the number: an edit by a machine whose clock is behind would change neither. The
+    # version too: two edits may fall into one millisecond.
+    signature = list(Article.objects.published().values_list("id", "version", "updated_at"))
     if _library.signature != signature:
-        rows = Article.objects.published().values_list("slug", "title", "body")
+        rows = Article.objects.published().values_list("slug", "title", "body", "version")
         _library = Library([Found(*row) for row in rows], signature)
     return _library
