@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -95,6 +97,16 @@ def rate(name: str, default: str) -> Rate | None:
     return Rate(int(found[1]), _PERIODS[found[2]])
 
 
+def usd_billionths(name: str, default: str) -> int | None:
+    """Dollars such as `5` or `0.25`, as billionths of a dollar, or `off` (None). Raises BadSetting."""
+    value = text(name, default).lower()
+    if value == "off":
+        return None
+    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", value):
+        raise BadSetting(f"{name}: {value!r} is not an amount of dollars such as 5 or 0.25, nor 'off'")
+    return int(Decimal(value) * 10**9)
+
+
 def items(name: str, default: tuple[str, ...] = (), *, check: Callable[[str], bool] | None = None) -> list[str]:
     """Comma-separated values; `check` must hold for each. Raises BadSetting."""
     values = [item.strip() for item in text(name).split(",") if item.strip()] or list(default)
@@ -109,6 +121,19 @@ def email(name: str, default: str) -> str:
     value = text(name, default)
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value):
         raise BadSetting(f"{name}: {value!r} is not an email address")
+    return value
+
+
+def time_zone(name: str, default: str) -> str:
+    """The name of a time zone that this machine knows. Raises BadSetting."""
+    value = text(name, default)
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):  # no such file, a path, a folder such as Europe
+        raise BadSetting(
+            f"{name}: {value!r} is no time zone such as Europe/London (where all are refused, this machine has "
+            "none: install its package tzdata)"
+        ) from None
     return value
 
 

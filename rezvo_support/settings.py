@@ -158,6 +158,8 @@ def _database(url: str) -> dict[str, Any]:
 
 
 WEB_THREADS = env.integer("WEB_THREADS", 6, at_least=1, at_most=64)
+# SQLite lets one write at a time: more threads would wait for it, and for each other's turn in Python.
+CHAT_DATABASE_THREADS = 1 if DATABASE_URL.startswith("sqlite") else WEB_THREADS
 DATABASES = {"default": _database(DATABASE_URL)}
 
 if DATABASE_URL.startswith("mongodb"):
@@ -187,6 +189,7 @@ CACHES: dict[str, dict[str, Any]] = {
 
 SUPPORT_EMAIL = env.email("SUPPORT_EMAIL", "support@rezvo.co.uk")
 COMPANY_NAME = env.text("COMPANY_NAME", "Rezvo")
+SUPPORT_TIME_ZONE = env.time_zone("SUPPORT_TIME_ZONE", "Europe/London")
 
 ANTHROPIC_API_KEY = env.secret("ANTHROPIC_API_KEY")
 ANTHROPIC_BASE_URL = env.url("ANTHROPIC_BASE_URL", ("http", "https"))
@@ -195,9 +198,19 @@ CHAT_MAX_TOKENS = env.integer("CHAT_MAX_TOKENS", 1024, at_least=16, at_most=64_0
 CHAT_TURN_SECONDS = env.integer("CHAT_TURN_SECONDS", 60, at_least=2, at_most=600)
 CHAT_STALL_SECONDS = env.integer("CHAT_STALL_SECONDS", 20, at_least=1, at_most=600)
 CHAT_HISTORY_PAIRS = env.integer("CHAT_HISTORY_PAIRS", 10, at_least=0, at_most=100)
+CHAT_HISTORY_CHARACTERS = env.integer("CHAT_HISTORY_CHARACTERS", 12_000, at_least=0, at_most=200_000)
 CHAT_ARTICLE_TOKENS = env.integer("CHAT_ARTICLE_TOKENS", 20_000, at_least=0, at_most=150_000)
+CHAT_BAD_RATINGS = env.integer("CHAT_BAD_RATINGS", 2, at_least=0, at_most=100)
 CHAT_OPEN_STREAMS = env.integer("CHAT_OPEN_STREAMS", 1000, at_least=1, at_most=100_000)
+CHAT_PAIRS_BEFORE_PERSON = env.integer("CHAT_PAIRS_BEFORE_PERSON", 30, at_least=0, at_most=1000)
+ESCALATE_WORDS = env.items("ESCALATE_WORDS")
 SYSTEM_PROMPT_FILE = env.text("SYSTEM_PROMPT_FILE", str(BASE_DIR / "support" / "data" / "system_prompt.txt"))
+
+BUDGET_DAY_USD_BILLIONTHS = env.usd_billionths("BUDGET_DAY_USD", "10")
+BUDGET_MONTH_USD_BILLIONTHS = env.usd_billionths("BUDGET_MONTH_USD", "100")
+BUDGET_ADDRESS_USD_BILLIONTHS = env.usd_billionths("BUDGET_ADDRESS_USD", "1")
+BUDGET_USER_USD_BILLIONTHS = env.usd_billionths("BUDGET_USER_USD", "2")
+BUDGET_CONVERSATION_USD_BILLIONTHS = env.usd_billionths("BUDGET_CONVERSATION_USD", "0.50")
 
 RATE_OPEN = env.rate("RATE_OPEN", "30/min")
 RATE_LOG = env.rate("RATE_LOG", "120/min")

@@ -11,7 +11,7 @@ from django.urls import get_resolver
 from support.api import limits
 from support.bot import prompt, turn
 from support.faults import DATABASE_FAULTS
-from support.ledger import pricing
+from support.ledger import budget, pricing
 from support.recovery import recover
 from support.threads import in_thread
 
@@ -40,7 +40,7 @@ async def start() -> asyncio.Task[None]:
         log.error("the database is away (%s): answering 503 until it is back", type(error).__name__)
     if settings.ANTHROPIC_API_KEY:
         try:
-            prompt.system([])
+            prompt.check_rules()
         except (OSError, UnicodeDecodeError) as error:
             raise CannotStart(f"SYSTEM_PROMPT_FILE: can't be read: {type(error).__name__}") from None
         from support.bot import claude
@@ -67,6 +67,7 @@ async def _tidy_up() -> None:
                 log.warning("recovered: %s", done)
             if rounds % 120 == 0:
                 await in_thread(limits.forget_old)
+                await in_thread(budget.forget_old)
         except Exception as error:  # this goes on for as long as the process lives
             log.error("tidying up: %s", type(error).__name__)
         rounds += 1

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from support import clock
+from support import clock, hours
 from support.bot import sentences
 from support.models import Answer, Conversation, Message
 
@@ -60,10 +60,9 @@ def _one_by_one(row: Message | Conversation) -> Iterator[None]:
 def hand_over(message: Message) -> bool:
     """Ends a turn that nobody is writing any more: what was shown stays, and a person takes over."""
     shown = message.assistant_message
+    handed_over = sentences.handed_over(hours.state(clock.now()))
     text = "\n\n".join(
-        [shown, sentences.interrupted(), sentences.handed_over()]
-        if shown
-        else [sentences.model_down(), sentences.handed_over()]
+        [shown, sentences.interrupted(), handed_over] if shown else [sentences.model_down(), handed_over]
     )
     return message.conversation.answer(
         message,
@@ -73,5 +72,9 @@ def hand_over(message: Message) -> bool:
             is_escalation=True,
             reason=Conversation.Reason.UNANSWERED,
             fault="process stopped",
+            # What it had used when it was last heard of.
+            model=message.model,
+            price_id=message.price_id,
+            **{name: getattr(message, name) for name in Message.USAGE},
         ),
     )

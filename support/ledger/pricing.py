@@ -44,16 +44,16 @@ class Prices:
     model: str
     tiers: list[ModelPrice]
 
-    def cost_usd_billionths(self, usage: Usage) -> int:
-        """The exact cost of one call: every token at the price of the tier that the whole prompt reaches."""
-        price = max(
-            (
-                row
-                for row in self.tiers
-                if usage.prompt_tokens > row.above_prompt_tokens or not row.above_prompt_tokens
-            ),
+    def row(self, prompt_tokens: int) -> ModelPrice:
+        """The tier that a prompt of that size reaches: it prices the whole call."""
+        return max(
+            (row for row in self.tiers if prompt_tokens > row.above_prompt_tokens or not row.above_prompt_tokens),
             key=lambda row: row.above_prompt_tokens,
         )
+
+    def cost_usd_billionths(self, usage: Usage) -> int:
+        """The exact cost of one call: every token at the price of the tier that the whole prompt reaches."""
+        price = self.row(usage.prompt_tokens)
         return (
             usage.input_tokens * price.input_usd_billionths
             + usage.output_tokens * price.output_usd_billionths
@@ -61,6 +61,27 @@ class Prices:
             + usage.cache_write_1h_tokens * price.cache_write_1h_usd_billionths
             + usage.cache_read_tokens * price.cache_read_usd_billionths
         )
+
+    def cost_at_most_usd_billionths(self, prompt_tokens: int, output_tokens: int) -> int:
+        """What a call with at most so many tokens can cost: all of the prompt written to the 5 minutes' cache.
+
+        The desk asks for no other cache. A higher tier may be cheaper, so each that can be reached is tried.
+        """
+        return max(
+            min(prompt_tokens, ceiling) * max(row.input_usd_billionths, row.cache_write_5m_usd_billionths)
+            + output_tokens * row.output_usd_billionths
+            for row, ceiling in self._reachable(prompt_tokens)
+        )
+
+    def _reachable(self, prompt_tokens: int) -> list[tuple[ModelPrice, int]]:
+        """The tiers that a prompt of up to that size can fall into, each with the largest prompt in it."""
+        rows = sorted(self.tiers, key=lambda row: row.above_prompt_tokens)
+        ceilings = [*(row.above_prompt_tokens for row in rows[1:]), prompt_tokens]
+        return [
+            (row, ceiling)
+            for row, ceiling in zip(rows, ceilings, strict=True)
+            if not row.above_prompt_tokens or prompt_tokens > row.above_prompt_tokens
+        ]
 
 
 def prices_of(model: str, on: date | None = None) -> Prices:

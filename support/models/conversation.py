@@ -1,26 +1,25 @@
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, connection, models, transaction
+from django.db import IntegrityError, models, transaction
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from support.clock import now
 from support.fields import ObjectIdField, new_id
 from support.handoff import sends_to_support
 from support.models.event import ConversationEvent
+from support.models.journal import Change, Journalled
 from support.models.message import Answer, Message
+from support.models.transactions import has_transactions
 
 if TYPE_CHECKING:
     from support.models.staff import User
 
-_ATTEMPTS = 500
 _KEY_LIFETIME = timedelta(days=1)
 _COUNTING_TIME = timedelta(seconds=30)
 """A write younger than this may still be under way (MongoDB)."""
@@ -30,18 +29,8 @@ class KeyReused(ValueError):
     """An Idempotency-Key came again with another request than the one it belongs to."""
 
 
-@dataclass
-class Change:
-    """What one writer wants a conversation to become: columns, audit rows, and the pair now in its sums."""
-
-    columns: dict[str, Any]
-    events: list[ConversationEvent] = field(default_factory=list)
-    counted_message_id: str | None = None
-
-
-def has_transactions() -> bool:
-    """Whether a block of writes is all or nothing here. Django's `atomic` does nothing on MongoDB."""
-    return connection.vendor != "mongodb"
+class NotAnswered(ValueError):
+    """A question that is still being answered was rated."""
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -83,7 +72,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return earlier, False
 
 
-class Conversation(models.Model):
+class Conversation(Journalled):
     """One chat session, and so one ticket. Changes go through its verbs, which write the audit rows too."""
 
     class Source(models.TextChoices):
@@ -103,12 +92,20 @@ class Conversation(models.Model):
         """Why a conversation went to a person."""
 
         VISITOR_ASKED = "visitor_asked", "visitor asked for a person"
-        BOT_HANDED_OVER = "bot_handed_over", "bot handed over"
         NO_ARTICLE = "no_article", "no article fits"
+        ACCOUNT = "account", "account, booking or payment"
+        COMPLAINT = "complaint", "unhappy visitor"
+        BROKEN = "broken", "something does not work"
+        SENSITIVE = "sensitive", "health, safety or law"
+        BOT_HANDED_OVER = "bot_handed_over", "bot handed over"
+        LISTED_WORD = "listed_word", "listed word"
+        REPEATED = "repeated", "repeated question"
+        LONG = "long", "long conversation"
         MODEL_FAULT = "model_fault", "model unavailable"
         REFUSED = "refused", "model refused"
         UNANSWERED = "unanswered", "answer was interrupted"
         LOGGED = "logged", "logged by the client"
+        BADLY_RATED = "badly_rated", "answers rated badly"
         STAFF = "staff", "marked by staff"
 
     WAITING = (Status.NEEDS_REVIEW, Status.OPEN, Status.IN_PROGRESS)
@@ -138,15 +135,17 @@ class Conversation(models.Model):
     )
     notes = models.TextField(blank=True, max_length=20_000)
     created_at = models.DateTimeField(default=now)
-    updated_at = models.DateTimeField(default=now)
 
     cost_usd_billionths = models.PositiveBigIntegerField(default=0)
+    claimed_cost_usd_billionths = models.PositiveBigIntegerField(
+        default=0, help_text="The part of the cost that clients claimed; the rest was measured by this server."
+    )
     escalation_reason = models.CharField(max_length=20, choices=Reason, blank=True)
+    handled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When it last went to a person, or a person dealt with it: the rules that count start from here."""
+    badly_rated_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When the latest of its answers that are rated bad was rated so; None while none is."""
     idempotency_key = models.CharField(max_length=64, null=True, blank=True, editable=False)
-    version = models.PositiveBigIntegerField(default=0, editable=False)
-    unsettled = models.JSONField(null=True, blank=True, editable=False)
-    """MongoDB: the rows that belong to the latest change and may not be written yet."""
-    unsettled_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = ConversationQuerySet.as_manager()
 
@@ -163,6 +162,13 @@ class Conversation(models.Model):
             models.Index(fields=["assigned_to", "-created_at"], name="support_conv_assigned"),
             # Earlier conversations of the same user.
             models.Index(fields=["user_id", "-created_at"], name="support_conv_user"),
+            # 'Rated badly' in the desk, newest first. Only such rows are in it; on MongoDB, where the condition
+            # lets all rows in, the second column tells them apart.
+            models.Index(
+                fields=["-created_at", "badly_rated_at"],
+                name="support_conv_badly_rated",
+                condition=models.Q(badly_rated_at__isnull=False),
+            ),
             # Changes to settle after a crash: none on SQL.
             models.Index(
                 fields=["unsettled_at"],
@@ -186,6 +192,19 @@ class Conversation(models.Model):
         """Whether `token` opens this conversation, also one made under an earlier secret key."""
         keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
         return any(constant_time_compare(token, _token(self.pk, key)) for key in keys)
+
+    # --- Who has it -------------------------------------------------------------------------------
+
+    @property
+    def is_handed_over(self) -> bool:
+        """Whether it waits for a person or is with one: handing it over once more would be the same case."""
+        return self.escalated and self.status in (self.Status.NEEDS_REVIEW, self.Status.IN_PROGRESS)
+
+    @property
+    def has_person(self) -> bool:
+        """Whether a colleague works on it, so that the bot keeps silent."""
+        taken = self.assigned_to_id is not None and self.status in self.WAITING
+        return taken or self.status == self.Status.IN_PROGRESS
 
     # --- Verbs: pairs -----------------------------------------------------------------------------
 
@@ -211,11 +230,15 @@ class Conversation(models.Model):
         """
         if not answer.is_escalation and sends_to_support(answer.text):
             answer = replace(answer, is_escalation=True, reason=self.Reason.BOT_HANDED_OVER)
-        columns = message.take(answer)
-        columns |= {"tokens_measured": True, **_state_of_an_answer()}
+        message.tokens_measured = True
+        columns = message.take(answer) | {"tokens_measured": True, **_state_of_an_answer()}
 
         def end() -> bool:
-            return bool(Message.objects.filter(pk=message.pk, state=Message.State.PENDING).update(**columns))
+            if not Message.objects.filter(pk=message.pk, state=Message.State.PENDING).update(**columns):
+                return False
+            if has_transactions():
+                message.settle_budgets()
+            return True
 
         ended = self._apply(_counting(message), first=end)
         if ended:
@@ -283,16 +306,64 @@ class Conversation(models.Model):
         """Brings an answered message into the sums if it is not there yet (MongoDB, after a crash)."""
         return self._apply(_counting(message))
 
+    def rate(self, message: Message, rating: str | None) -> bool:
+        """Stores what the visitor thinks of an answer of this conversation; None takes it back.
+
+        CHAT_BAD_RATINGS answers rated bad since `handled_at` call a person. True if this rating was one of those
+        for which a person was called. A rating that is told again counts once, and the same is returned. Raises
+        NotAnswered while the answer is being written.
+        """
+        if message.is_pending:
+            raise NotAnswered
+        is_new = False
+
+        def store() -> bool:
+            nonlocal is_new
+            columns = {"rating": rating, "rated_at": now() if rating else None}
+            is_new = bool(Message.objects.filter(pk=message.pk).exclude(rating=rating).update(**columns))
+            message.rating = rating
+            if is_new:
+                message.rated_at = columns["rated_at"]
+            return True
+
+        def decide(current: Conversation) -> Change | None:
+            # What counts is asked of the rows, not kept: if a process stops after `store` (MongoDB), the repeat
+            # of its request finds the same and does what is missing.
+            bad = Message.objects.filter(conversation=current, rating=Message.Rating.BAD)
+            columns: dict[str, Any] = {"badly_rated_at": bad.aggregate(latest=models.Max("rated_at"))["latest"]}
+            events = []
+            if rating == Message.Rating.BAD and current._is_let_down(bad):
+                columns |= current._escalation(self.Reason.BADLY_RATED)
+                events.append(current._event(ConversationEvent.Kind.ESCALATED, self.Reason.BADLY_RATED))
+            # A new rating moves the version in any case: who looked before it was there must look again.
+            return Change(columns, events) if is_new or current._differs(columns) else None
+
+        self._apply(decide, first=store)
+        return rating == Message.Rating.BAD and self._was_called_for(message)
+
+    def _is_let_down(self, bad: models.QuerySet[Message]) -> bool:
+        """Whether enough answers were rated bad since a person last dealt with this, and none has it now."""
+        if not settings.CHAT_BAD_RATINGS or self.status in self.WAITING:
+            return False
+        since = bad.filter(rated_at__gt=self.handled_at) if self.handled_at else bad
+        return since.count() >= settings.CHAT_BAD_RATINGS
+
+    def _was_called_for(self, message: Message) -> bool:
+        """Whether a person has this conversation because of bad ratings, with that of `message` among them."""
+        if self.escalation_reason != self.Reason.BADLY_RATED or self.status not in self.WAITING:
+            return False
+        return bool(message.rated_at and self.handled_at and message.rated_at <= self.handled_at)
+
     # --- Verbs: the ticket ------------------------------------------------------------------------
 
     def escalate(self, reason: str, *, by: User | None = None) -> None:
-        """Hands the conversation to a person. One that a person already works on stays with them."""
+        """Hands the conversation to a person, once: one that waits for a person or is with one stays as it is."""
 
         def decide(current: Conversation) -> Change | None:
-            columns = current._escalation(reason)
-            if all(getattr(current, name) == value for name, value in columns.items()):
+            if current.is_handed_over:
                 return None
-            return Change(columns, [current._event(ConversationEvent.Kind.ESCALATED, reason, by)])
+            event = current._event(ConversationEvent.Kind.ESCALATED, reason, by)
+            return Change(current._escalation(reason), [event])
 
         self._apply(decide)
 
@@ -315,85 +386,21 @@ class Conversation(models.Model):
                 return None
             if changed.get("escalated"):
                 changed["escalation_reason"] = current.escalation_reason or self.Reason.STAFF
-            return Change(changed, list(current._events_of(changed, by)))
+            events = list(current._events_of(changed, by))
+            if "status" in changed:
+                changed["handled_at"] = now()
+            return Change(changed, events)
 
         self._apply(decide)
 
-    # --- How a change is written ------------------------------------------------------------------
+    # --- What a change is made of -----------------------------------------------------------------
 
-    def _apply(
-        self, decide: Callable[[Conversation], Change | None], first: Callable[[], bool] | None = None
-    ) -> bool:
-        """Writes what `decide` makes of the row as it is now; False if `first` said there is nothing to do.
-
-        With transactions all of it is one, under a lock on the row taken before anything else (a writer that
-        inserts a message first holds a share lock, and two of those wait for each other for ever).
-
-        Without, the row itself is the journal: one atomic update that succeeds only on the version that was
-        read carries the new sums and the list of rows that belong to them; those are then written (each can
-        be written twice without harm) and the list is cleared. Whoever comes next, or `recover_turns`, ends
-        what a stopped process left. Raises OperationalError if others keep changing the row.
-        """
-        if has_transactions():
-            with transaction.atomic(savepoint=False):
-                current = Conversation.objects.select_for_update(no_key=True).get(pk=self.pk)
-                if first and not first():
-                    return False
-                if change := decide(current):
-                    current._write(change)
-                    ConversationEvent.objects.bulk_create(change.events)
-            self._copy(current)
-            return True
-        if first and not first():
-            return False
-        for attempt in range(_ATTEMPTS):
-            current = Conversation.objects.get(pk=self.pk)
-            if current.unsettled:
-                current.settle()
-            change = decide(current)
-            if change is None or current._write(change, journal=True):
-                if change:
-                    current.settle()
-                self._copy(current)
-                return True
-            time.sleep(random.uniform(0, min(0.002 * (attempt + 1), 0.05)))
-        raise OperationalError(f"Conversation {self.pk} is being changed by too many at once")
-
-    def _write(self, change: Change, journal: bool = False) -> bool:
-        columns = {**change.columns, "updated_at": now(), "version": self.version + 1}
-        if journal:
-            columns["unsettled"] = {
-                "message": change.counted_message_id,
-                "events": [_as_json(event) for event in change.events],
-            }
-            columns["unsettled_at"] = columns["updated_at"]
-        written = Conversation.objects.filter(pk=self.pk, version=self.version).update(**columns)
-        if written:
-            for name, value in columns.items():
-                setattr(self, name, value)
-        return bool(written)
-
-    def settle(self) -> None:
-        """Writes the rows that belong to the latest change, once each, and clears their list (MongoDB)."""
-        journal = self.unsettled or {}
-        for row in journal.get("events", ()):
-            try:
-                ConversationEvent(conversation=self, **_from_json(row)).save(force_insert=True)
-            except IntegrityError:
-                continue  # written before, by us or by who settled it for us
-        if journal.get("message"):
-            uncounted = Message.objects.filter(pk=journal["message"], state=Message.State.ANSWERED)
-            uncounted.update(state=Message.State.COUNTED, deadline_at=None)
-        Conversation.objects.filter(pk=self.pk, version=self.version).update(unsettled=None, unsettled_at=None)
-        self.unsettled = self.unsettled_at = None
-
-    def _copy(self, current: Conversation) -> None:
-        for column in self._meta.concrete_fields:
-            setattr(self, column.attname, getattr(current, column.attname))
+    def _differs(self, columns: dict[str, Any]) -> bool:
+        return any(getattr(self, name) != value for name, value in columns.items())
 
     def _escalation(self, reason: str) -> dict[str, Any]:
         status = self.status if self.status == self.Status.IN_PROGRESS else self.Status.NEEDS_REVIEW
-        return {"escalated": True, "status": status, "escalation_reason": reason}
+        return {"escalated": True, "status": status, "escalation_reason": reason, "handled_at": now()}
 
     def _event(self, kind: str, to_value: str, by: User | None = None, from_value: str = "") -> ConversationEvent:
         return ConversationEvent(
@@ -444,10 +451,12 @@ def _counting(message: Message) -> Callable[[Conversation], Change | None]:
             "total_input_tokens": current.total_input_tokens + message.input_tokens,
             "total_output_tokens": current.total_output_tokens + message.output_tokens,
             "cost_usd_billionths": billionths,
+            "claimed_cost_usd_billionths": current.claimed_cost_usd_billionths
+            + (0 if message.tokens_measured else message.cost_usd_billionths),
             "estimated_cost_usd": (billionths + 500) // 1000,
         }
         events = []
-        if message.is_escalation:
+        if message.is_escalation and not current.is_handed_over:
             columns |= current._escalation(message.escalation_reason)
             events.append(current._event(ConversationEvent.Kind.ESCALATED, message.escalation_reason))
         return Change(columns, events, counted_message_id=message.pk)
@@ -457,18 +466,3 @@ def _counting(message: Message) -> Callable[[Conversation], Change | None]:
 
 def _token(conversation_id: str, secret_key: str) -> str:
     return salted_hmac("support.visitor", conversation_id, secret=secret_key, algorithm="sha256").hexdigest()
-
-
-def _as_json(event: ConversationEvent) -> dict[str, str | None]:
-    return {
-        "id": event.pk,
-        "kind": event.kind,
-        "by_id": event.by_id,
-        "from_value": event.from_value,
-        "to_value": event.to_value,
-        "created_at": event.created_at.isoformat(),
-    }
-
-
-def _from_json(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "created_at": datetime.fromisoformat(row["created_at"])}
