@@ -16,14 +16,17 @@ class OfflineReply:
     used: list[articles.Found] = field(default_factory=list)
     fits: bool = True
     """False where no article fits, and so a person is needed."""
+    asked: bool = True
+    """False where nothing was asked: a greeting, or thanks."""
 
 
 def reply(library: articles.Library, question: str) -> OfflineReply:
     """Answers from the best article, greets where nothing was asked yet, or hands over."""
     if asks_nothing(question):
         if says_thanks(question):
-            return OfflineReply(sentences.welcome())
-        return OfflineReply(sentences.greeting([article.title for article in library.articles[:4]]))
+            return OfflineReply(sentences.welcome(), asked=False)
+        titles = [article.title for article in library.articles[:4]]
+        return OfflineReply(sentences.greeting(titles), asked=False)
     found = library.best(question)
     if not found:
         return OfflineReply("I couldn't find an answer to that in our help pages.", fits=False)
