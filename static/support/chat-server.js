@@ -24,7 +24,7 @@ export async function refusal(response) {
 }
 
 /** One JSON call. No cookies: the visitor proves themselves by the token, whoever is logged in beside. */
-export async function call(method, url, { token, body } = {}) {
+export async function call(method, url, { token, body, cache = "no-store" } = {}) {
   const headers = { Accept: "application/json" };
   if (body) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
@@ -33,7 +33,7 @@ export async function call(method, url, { token, body } = {}) {
     headers,
     body: body && JSON.stringify(body),
     credentials: "omit",
-    cache: "no-store",
+    cache,
     signal: AbortSignal.timeout(CALL_MS),
   });
   if (!response.ok) throw await refusal(response);

@@ -11,6 +11,7 @@
  * visitor reaches the page as text nodes only.
  */
 
+import { whenHere } from "./chat-hours.js";
 import { Refused, call, events, refusal } from "./chat-server.js";
 import { closed, el, emailLink, formatted } from "./chat-text.js";
 
@@ -19,7 +20,10 @@ const BACKOFF_S = [1, 2, 4, 8];
 const STALL_MS = 45_000; // no byte for so long: the connection is dead, even if nobody said so
 const POLL_MS = 2_000;
 const POLL_LIMIT_MS = 90_000;
+const HOURS_LATE_MS = 61_000; // by so much the server's word on the team's hours may be old
+const DAY_MS = 86_400_000;
 const WAITING = ["needs_review", "open", "in_progress"];
+const RATINGS = { good: "This answer helped", bad: "This answer did not help" };
 const SUGGESTIONS = ["How do deposits work?", "Change or cancel a booking", "What does Rezvo cost?"];
 
 const SENTENCES = {
@@ -88,6 +92,7 @@ const launcher = button(
 const closeButton = button("close", { class: "sc-close", "aria-label": "Close the chat" },
   icon("M6 6l12 12M18 6L6 18"));
 const banner = el("p", { class: "sc-banner", "data-chat": "banner", role: "status" });
+const hoursLine = el("span", { class: "sc-hours", "data-chat": "hours" });
 const suggestions = el("div", { class: "sc-suggestions", role: "group", "aria-label": "Common questions" });
 const greeting = el("div", { class: "sc-greeting" },
   el("p", {}, "Hello! I’m Rezvo’s AI assistant. Ask me about bookings, deposits or running your restaurant on Rezvo."),
@@ -182,11 +187,20 @@ class Bubble {
 
   set(state, text) {
     clearInterval(this.clock);
+    this.rating?.remove();
     this.item.dataset.state = state;
     this.remark.hidden = this.retry.hidden = true;
     this.text.hidden = !text && state !== "waiting";
     if (text) this.text.replaceChildren(formatted(state === "streaming" ? closed(text) : text, supportEmail));
     else this.text.replaceChildren(dots());
+    toEnd();
+  }
+
+  /** Asks whether the answer helped, unless it is one of the desk's standard sentences. */
+  askRating({ id, rating, is_notice: isNotice }) {
+    if (isNotice) return;
+    this.rating = ratingButtons(id, rating ?? null);
+    this.item.append(this.rating);
     toEnd();
   }
 
@@ -222,11 +236,11 @@ function spoken(seconds) {
 
 // --- The conversation --------------------------------------------------------------------------------
 
-/** Reads or changes this visitor's conversation. */
-async function conversation(method, body) {
+/** Reads or changes this visitor's conversation, or with `path` something in it. */
+async function conversation(method, body, path = "") {
   const session = recall("session");
   if (!session) throw new Refused("gone"); // another tab began afresh
-  return call(method, `${endpoint}/conversations/${session.id}`, { token: session.token, body });
+  return call(method, `${endpoint}/conversations/${session.id}${path}`, { token: session.token, body });
 }
 
 function newKey() {
@@ -364,10 +378,10 @@ function finish(turn, text, status) {
   setStatus(status);
   if (turn.stopped) return;
   release(turn); // first, so that a frame still to come doesn't draw over the finished answer
-  showAnswer(turn, text);
+  showAnswer(turn, text, { ...status, id: status.message_id });
 }
 
-function showAnswer(turn, text) {
+function showAnswer(turn, text, message) {
   if (!text && banner.hidden) return failTurn(turn, { code: "unanswered" });
   if (!text) {
     // A conversation that is with a colleague may get no answer from the assistant.
@@ -376,6 +390,7 @@ function showAnswer(turn, text) {
     return;
   }
   turn.bubble.set("done", text);
+  turn.bubble.askRating(message);
   announce(text);
   if (panel.hidden) setUnread(true);
 }
@@ -466,7 +481,9 @@ function showThread({ messages, status }) {
       if (message === last) poll({ text: message.user_message, bubble, id: message.id });
       else bubble.fail("", SENTENCES.unanswered);
     } else if (message.assistant_message) {
-      new Bubble().set("done", message.assistant_message);
+      const bubble = new Bubble();
+      bubble.set("done", message.assistant_message);
+      bubble.askRating(message);
     } else if (message === last && !WAITING.includes(status)) {
       failTurn({ text: message.user_message, bubble: new Bubble() }, { code: "unanswered" });
     }
@@ -493,7 +510,7 @@ async function poll(turn) {
       setStatus(now);
       if (turn.stopped) return;
       release(turn);
-      return showAnswer(turn, message?.assistant_message);
+      return showAnswer(turn, message?.assistant_message, message);
     } catch (error) {
       if (error.code === "gone") break;
     }
@@ -503,14 +520,74 @@ async function poll(turn) {
   turn.bubble.fail("", SENTENCES.late, () => active || poll(turn), 0);
 }
 
+// --- Ratings -----------------------------------------------------------------------------------------
+
+/** Two thumbs. The pressed one is shown at once; pressing it again takes the rating back. One request at a
+ *  time: what is pressed meanwhile is sent after it. If one fails, they go back to what the server has. */
+function ratingButtons(messageId, stored) {
+  let wanted = stored;
+  let sending = false;
+  const thumbs = Object.entries(RATINGS).map(([rating, label]) => {
+    const thumb = button(`rate-${rating}`, { "aria-label": label, title: label },
+      icon("M4 11h4v9H4zM8 11l3.6-7.2a2.3 2.3 0 0 1 2.2 2.8L13.2 10H18a2 2 0 0 1 2 2.4l-1.2 6A2 2 0 0 1 16.8 20H8"));
+    thumb.addEventListener("click", () => press(rating));
+    return [rating, thumb];
+  });
+
+  function show() {
+    for (const [rating, thumb] of thumbs) thumb.setAttribute("aria-pressed", String(rating === wanted));
+  }
+
+  async function press(rating) {
+    wanted = wanted === rating ? null : rating;
+    show();
+    if (sending) return;
+    sending = true;
+    try {
+      while (wanted !== stored) {
+        const sent = wanted;
+        const told = await conversation("POST", { rating: sent }, `/messages/${messageId}/rating`);
+        stored = sent;
+        setStatus(told);
+        if (told.notice) addSystem(...formatted(told.notice, supportEmail).firstChild.childNodes);
+      }
+    } catch {
+      wanted = stored;
+      show();
+    } finally {
+      sending = false;
+    }
+  }
+
+  show();
+  return el("div", { class: "sc-rating", role: "group", "aria-label": "Did this answer help?" },
+    ...thumbs.map(([, thumb]) => thumb));
+}
+
 // --- A person ----------------------------------------------------------------------------------------
 
 function setStatus({ is_escalation: escalated, status }) {
   const waits = Boolean(escalated) || WAITING.includes(status);
   banner.hidden = !waits;
-  banner.textContent = waits ? "A person will take over" : "";
+  banner.replaceChildren(...(waits ? ["A person will take over", hoursLine] : []));
   personButton.disabled = waits;
   personButton.textContent = waits ? "Person requested" : "Talk to a person";
+}
+
+let hoursTimer;
+
+/** Reads when the team is here, again at each change while the panel is open. Without an answer the line is
+ *  left as it is. */
+async function loadHours() {
+  if (panel.hidden) return;
+  try {
+    const hours = await call("GET", `${endpoint}/hours`, { cache: "default" });
+    hoursLine.textContent = whenHere(hours);
+    const changes = Date.parse(hours.is_open ? hours.closes_at : hours.opens_at) - Date.now();
+    clearTimeout(hoursTimer);
+    if (changes < DAY_MS) hoursTimer = setTimeout(loadHours, Math.max(0, changes) + HOURS_LATE_MS);
+    toEnd();
+  } catch { /* the chat goes on without it */ }
 }
 
 function handover() {
@@ -593,6 +670,7 @@ function open(from = launcher) {
   launcher.setAttribute("aria-expanded", "true");
   document.documentElement.classList.add("sc-open");
   setUnread(false);
+  loadHours();
   if (!restored) {
     restored = true; // only now: a visitor who never opens the chat costs the server nothing
     restore();

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.contrib import admin
 
-from support.admin import articles, conversations, prices, staff  # noqa: F401  (they register themselves)
+from support.admin import articles, conversations, hours, prices, staff  # noqa: F401  (they register themselves)
 
 admin.site.site_header = admin.site.site_title = f"{settings.COMPANY_NAME} Support"
 admin.site.index_title = "Support desk"

@@ -14,10 +14,11 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from support import clock, hours
 from support.admin import filters, thread
 from support.admin.changelist import COUNT_LIMIT, ConversationList, StoppingPaginator
 from support.admin.conversation_form import ConversationForm
-from support.admin.show import ago, dollars, first_line, reason, status_badge
+from support.admin.show import ago, dollars, first_line, opening, reason, status_badge
 from support.models import Conversation, Message
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ class ConversationAdmin(_ModelAdmin):
         return False
 
     # --- The list ---------------------------------------------------------------------------------
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        line = opening(hours.state(clock.now()))
+        return super().changelist_view(request, {"opening": line, **(extra_context or {})})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ConversationList]:
         return ConversationList
@@ -211,7 +216,7 @@ class ConversationAdmin(_ModelAdmin):
             ("User", obj.user_id or "unknown"),
             ("Messages", f"{obj.message_count:,}"),
             ("Tokens", f"{obj.total_input_tokens:,} in, {obj.total_output_tokens:,} out"),
-            ("Cost", dollars(obj.cost_usd_billionths)),
+            ("Cost", _cost(obj)),
             ("Created", ago(obj.created_at)),
             ("Updated", ago(obj.updated_at)),
         ]
@@ -255,6 +260,12 @@ class ConversationAdmin(_ModelAdmin):
 
 def _button(request: HttpRequest) -> str | None:
     return next((name for name in _BUTTONS if name in request.POST), None)
+
+
+def _cost(obj: Conversation) -> str:
+    """What it came to, and how much of that is a client's claim and not this server's measure."""
+    cost, claimed = dollars(obj.cost_usd_billionths), obj.claimed_cost_usd_billionths
+    return f"{cost}, of which {dollars(claimed)} claimed by clients" if claimed else cost
 
 
 def _link(address: str) -> SafeString | str:

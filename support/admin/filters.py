@@ -105,4 +105,25 @@ class ReasonFilter(_Filter):
         return queryset.filter(escalated=True, escalation_reason=self.value()) if self.value() else None
 
 
-ALL = (StatusFilter, ReasonFilter, WhoseFilter, AnsweredByFilter, SourceFilter, EscalatedFilter)
+class RatedBadlyFilter(_Filter):
+    """Conversations with at least one answer that their visitor now calls not helpful."""
+
+    title = "rated badly"
+    parameter_name = "rated_badly"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [("yes", "yes"), ("no", "no")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Conversation] | None:
+        return queryset.filter(badly_rated_at__isnull=self.value() == "no") if self.value() else None
+
+
+ALL = (
+    StatusFilter,
+    ReasonFilter,
+    WhoseFilter,
+    AnsweredByFilter,
+    SourceFilter,
+    EscalatedFilter,
+    RatedBadlyFilter,
+)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import Any
 
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from support.admin.show import dollars, moment, reason
+from support.admin.show import dollars, moment, rating_badge, reason
 from support.models import Article, Conversation, ConversationEvent, Message, User
 
 PAIRS_SHOWN = 200
@@ -33,6 +34,12 @@ _FAULTS = {
     "empty answer": "the model's answer was empty",
     "worker stopped": "this server was stopped in the middle of the answer",
     "process stopped": "this server stopped in the middle of the answer",
+    "budget spent: day": "today's budget for Claude is spent",
+    "budget spent: month": "this month's budget for Claude is spent",
+    "budget spent: address": "the budget for this visitor's address is spent for today",
+    "budget spent: user": "the budget for this user is spent for today",
+    "budget spent: busy": "answers that were being written held what was left of a budget",
+    "budget spent: conversation": "the budget for this conversation is spent",
     "internal error": "an error in this server, see its log",
 }
 
@@ -45,8 +52,8 @@ class Thread:
     events: list[ConversationEvent]
     names: dict[str, str]
     """The names of staff by their ids."""
-    article_pages: dict[str, str]
-    """The admin's pages of articles by their slugs."""
+    article_ids: dict[str, str]
+    """The ids of the articles that answers used, by their slugs."""
     is_cut: bool
 
 
@@ -72,14 +79,9 @@ def load(conversation: Conversation) -> Thread:
         messages,
         shown,
         {user.pk: user.name for user in User.objects.filter(pk__in=staff)} if staff else {},
-        _article_pages(slugs) if slugs else {},
+        dict(Article.objects.filter(slug__in=slugs).values_list("slug", "pk")) if slugs else {},
         is_cut,
     )
-
-
-def _article_pages(slugs: set[str]) -> dict[str, str]:
-    rows = Article.objects.filter(slug__in=slugs).values_list("slug", "pk")
-    return {slug: reverse("admin:support_article_change", args=[pk]) for slug, pk in rows}
 
 
 def html(thread: Thread) -> SafeString:
@@ -127,16 +129,17 @@ def _answer(message: Message, thread: Thread) -> SafeString:
         else ""
     )
     return format_html(
-        '<div class="desk-bubble desk-bot desk-by-{}"><p class="desk-head"><b>{}</b>{}</p>{}{}{}{}{}</div>',
+        '<div class="desk-bubble desk-bot desk-by-{}"><p class="desk-head"><b>{}</b>{}{}</p>{}{}{}{}{}</div>',
         message.answered_by,
         who[:1].upper() + who[1:],
         badge,
+        rating_badge(message),
         _text(message.assistant_message)
         if message.assistant_message
         else format_html('<p class="desk-note">{}</p>', "No answer was recorded."),
         _summary(message.handover_summary),
         _fault(message.fault),
-        _articles(message.articles, thread.article_pages),
+        _articles(message.articles, thread.article_ids),
         _usage(message),
     )
 
@@ -157,20 +160,28 @@ def _fault(fault: str) -> SafeString | str:
     return format_html('<p class="desk-fault" title="{}">What went wrong: {}</p>', fault, words)
 
 
-def _articles(used: list[dict[str, str]], pages: dict[str, str]) -> SafeString | str:
+def _articles(used: list[dict[str, Any]], ids: dict[str, str]) -> SafeString | str:
     if not used:
         return ""
-    links = (
-        format_html('<a href="{}">{}</a>', pages[article["slug"]], article["title"])
-        if article["slug"] in pages
-        else article["title"]  # deleted or renamed since
-        for article in used
-    )
     return format_html(
         '<p class="desk-meta">{} {}</p>',
         "Article used:" if len(used) == 1 else "Articles used:",
-        format_html_join(", ", "{}", ((link,) for link in links)),
+        format_html_join(", ", "{}", ((_article(article, ids.get(article["slug"])),) for article in used)),
     )
+
+
+def _article(used: dict[str, Any], article_id: str | None) -> SafeString | str:
+    """A link to the text that was used, not to what has become of it since."""
+    title: str = used["title"]
+    if not article_id:
+        return title  # deleted or renamed since
+    version = used.get("version")
+    if not version:  # from before versions were kept
+        return format_html(
+            '<a href="{}">{}</a>', reverse("admin:support_article_change", args=[article_id]), title
+        )
+    page = reverse("admin:support_article_version", args=[article_id, version])
+    return format_html('<a href="{}">{} (version {})</a>', page, title, version)
 
 
 def _usage(message: Message) -> SafeString | str:

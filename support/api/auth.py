@@ -46,3 +46,10 @@ class IsStaffOrVisitor(BasePermission):
 
     def has_object_permission(self, request: Request, view: Any, obj: Conversation) -> bool:
         return request.user.holds(obj) if isinstance(request.user, Visitor) else bool(request.user.is_staff)
+
+
+class IsVisitor(IsStaffOrVisitor):
+    """Only the visitor whose conversation it is."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return isinstance(request.user, Visitor)

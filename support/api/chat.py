@@ -15,6 +15,7 @@ from io import BytesIO
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.csrf import csrf_exempt
@@ -28,7 +29,12 @@ from support.api.fields import idempotency_key
 from support.api.keys import scoped_key
 from support.api.parsers import StrictJSONParser
 from support.bot import turn
+from support.bot.articles import Library
+from support.bot.context import Context, context_of
+from support.faults import DATABASE_FAULTS
+from support.ledger import budget
 from support.models import Conversation, Message
+from support.models.transactions import has_transactions
 from support.threads import in_thread
 
 log = logging.getLogger("support.chat")
@@ -42,7 +48,7 @@ class Asked:
 
     message: Message
     opened: bool
-    context: turn.Context | None
+    context: Context | None
 
     @property
     def head(self) -> dict[str, str]:
@@ -62,11 +68,8 @@ async def chat(request: HttpRequest) -> HttpResponseBase:
         if turn.Load.is_full():
             raise Busy
         turn.Load.opening += 1  # at once: a burst must not slip in while the first of it are being stored
-        try:
-            # Shielded: a visitor who leaves at this very moment has asked all the same.
-            asked = await asyncio.shield(asyncio.ensure_future(_begin(request)))
-        finally:
-            turn.Load.opening -= 1
+        # Shielded: a visitor who leaves at this very moment has asked all the same.
+        asked = await asyncio.shield(asyncio.ensure_future(_begin(request)))
     except Exception as error:
         if answer := as_json(error):
             if isinstance(error, exceptions.MethodNotAllowed):
@@ -95,10 +98,15 @@ async def chat(request: HttpRequest) -> HttpResponseBase:
 
 
 async def _begin(request: HttpRequest) -> Asked:
-    asked = await in_thread(_ask, request)
-    if asked.context:
-        turn.Turn(asked.message, asked.context).start()
-    return asked
+    try:
+        asked = await in_thread(_ask, request)
+        if asked.context:
+            turn.Turn(asked.message, asked.context).start()
+        return asked
+    finally:
+        turn.Load.opening -= (
+            1  # in the same step as the start: a chat counts once, whether its visitor stays or not
+        )
 
 
 def _ask(request: HttpRequest) -> Asked:
@@ -112,16 +120,39 @@ def _ask(request: HttpRequest) -> Asked:
     token = bearer_token(request) or values.pop("token", "")
     values.pop("token", None)
     key = idempotency_key(request)
+    with transaction.atomic():  # one commit for the rows and what the budgets hold
+        message, opened, is_first, is_new = _stored(request, question, token, key, values)
+        if not is_new:
+            return Asked(message, opened, None)
+        context = _context(message, is_first, limits.client_key(request))
+    return Asked(message, opened, context)
+
+
+def _context(message: Message, is_first: bool, address_key: str) -> Context:
+    """What the answer is made from; whatever goes wrong with that, the question is kept and reaches a person."""
+    try:
+        return context_of(message, is_first=is_first, address_key=address_key)
+    except Exception as error:
+        if has_transactions() and isinstance(error, DATABASE_FAULTS):
+            raise  # the question is not stored either: its visitor is told to ask again
+        log.error("message %s: no context: %s", message.pk, type(error).__name__, exc_info=settings.DEBUG)
+        return Context(Library([], None), reason=Conversation.Reason.UNANSWERED)
+
+
+def _stored(
+    request: HttpRequest, question: str, token: str, key: str | None, values: dict[str, Any]
+) -> tuple[Message, bool, bool, bool]:
+    """The question's message; whether this call opened its conversation, it is the first there, and it is new."""
     if "conversation_id" in values:
         conversation = get_object_or_404(Conversation, pk=values["conversation_id"])
         if not token:
             raise exceptions.NotAuthenticated("The conversation's token is needed to go on with it.")
         if not conversation.is_token(token):
             raise exceptions.PermissionDenied("This token does not open this conversation.")
-        opened = False
+        opened = is_first = False
     else:
         opening = scoped_key(request, "chat", key)
-        conversation, _ = Conversation.objects.open_new(**values, idempotency_key=opening)
+        conversation, is_first = Conversation.objects.open_new(**values, idempotency_key=opening)
         opened = True
     message, is_new = conversation.ask(
         question,
@@ -129,7 +160,7 @@ def _ask(request: HttpRequest) -> Asked:
         idempotency_key=scoped_key(request, f"chat:{conversation.pk}", key),
     )
     message.conversation = conversation
-    return Asked(message, opened, turn.context_of(message) if is_new else None)
+    return message, opened, is_first, is_new
 
 
 def _json(request: HttpRequest) -> Any:
@@ -161,9 +192,12 @@ def _end(asked: Asked) -> dict[str, Any] | None:
     return {
         "message_id": message.pk,
         "is_escalation": message.is_escalation,
+        "is_notice": message.is_notice,
         "status": message.conversation.status,
         "input_tokens": message.input_tokens,
         "output_tokens": message.output_tokens,
+        "answered_by": message.answered_by,
+        "budget_spent": message.fault.startswith(budget.SPENT),
     }
 
 

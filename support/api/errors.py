@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from support.faults import DATABASE_FAULTS
-from support.models.conversation import KeyReused
+from support.models.conversation import KeyReused, NotAnswered
 
 log = logging.getLogger("support.api")
 
@@ -35,7 +35,7 @@ class TooManyRequests(exceptions.Throttled):
 
 
 def handle(error: Exception, context: dict[str, Any] | None = None) -> Response | None:
-    """DRF's handler, and: a database that is away is a 503 with Retry-After; a key used twice is a 400."""
+    """DRF's handler, and: a database that is away is a 503 with Retry-After; what a verb refuses is a 400."""
     if isinstance(error, DATABASE_FAULTS):
         log.error("database fault: %s", type(error).__name__)
         error = Unavailable()
@@ -46,6 +46,10 @@ def handle(error: Exception, context: dict[str, Any] | None = None) -> Response 
                     "This key has been used for another request; each request needs a key of its own."
                 ]
             }
+        )
+    elif isinstance(error, NotAnswered):
+        error = exceptions.ValidationError(
+            {"rating": ["This answer is still being written; it can be rated once it is complete."]}
         )
     response = exception_handler(error, context or {})
     if response is None:

@@ -126,7 +126,7 @@ def _hit_row(key: str, rate: Rate) -> int:
     Needs no transaction, so it is exact on MongoDB too.
     """
     for attempt in range(_ATTEMPTS):
-        row = RateWindow.objects.filter(pk=key).values("hits_ms", "version").first()
+        row = next(iter(RateWindow.objects.filter(pk=key).values("hits_ms", "version")), None)
         now_ms = time.time_ns() // 1_000_000
         if row is None:
             if _first_hit(key, now_ms):

@@ -27,16 +27,18 @@ from rest_framework.views import APIView
 from support.api import serializers
 from support.api.fields import ID_SCHEMA, KEY_SCHEMA
 from support.api.filters import ConversationFilter
+from support.models import Message
 
 _JSON = "application/json"
 _STREAM = "text/event-stream"
 _API = "/api/support/"
 _SCHEMA = "/api/schema"
 _CHAT = f"{_API}chat"
-_LIMITED = {"openConversation", "logMessage", "askBot"}
-_PUBLIC = _LIMITED | {"getSchema"}
+_PUBLIC = {"openConversation", "logMessage", "askBot", "getHours", "getSchema"}
+_LIMITED = {"openConversation", "logMessage", "rateMessage", "askBot"}
 
 ID = OpenApiParameter("id", ID_SCHEMA, OpenApiParameter.PATH, description="The conversation's id.")
+MESSAGE_ID = OpenApiParameter("message_id", ID_SCHEMA, OpenApiParameter.PATH, description="The answer's id.")
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     KEY_SCHEMA,
@@ -184,7 +186,8 @@ def _add_errors(path: str, method: str, operation: dict[str, Any]) -> None:
         responses["401"] = _response("Nobody is known by these credentials.", _ref("Error"))
         responses["403"] = _response("Known, but not allowed.", _ref("Error"))
     if "{id}" in path or path == _CHAT:
-        responses["404"] = _response("There is no such conversation.", _ref("Error"))
+        missing = "conversation, or no such message in it" if "{message_id}" in path else "conversation"
+        responses["404"] = _response(f"There is no such {missing}.", _ref("Error"))
     if path != _CHAT:
         responses["406"] = _response("`Accept` leaves nothing that can be sent.", _ref("Error"))
     if method in ("post", "patch"):
@@ -253,6 +256,7 @@ _RETRY_AFTER = {
         "required": True,
     }
 }
+_BUDGET_SPENT = "No budget for the model: the help pages answered."
 _STREAM_EVENT = {
     "description": (
         "One event of the stream: `start` once, `delta` many times, then exactly one `done` or `error`. Each is "
@@ -281,11 +285,23 @@ _STREAM_EVENT = {
             "properties": {
                 "message_id": ID_SCHEMA,
                 "is_escalation": {"type": "boolean"},
+                "is_notice": {"type": "boolean", "description": "A standard sentence: nothing to rate."},
                 "status": _ref("StatusEnum"),
                 "input_tokens": {"type": "integer", "minimum": 0},
                 "output_tokens": {"type": "integer", "minimum": 0},
+                "answered_by": {"type": "string", "enum": list(Message.AnsweredBy.values)},
+                "budget_spent": {"type": "boolean", "description": _BUDGET_SPENT},
             },
-            "required": ["message_id", "is_escalation", "status", "input_tokens", "output_tokens"],
+            "required": [
+                "message_id",
+                "is_escalation",
+                "is_notice",
+                "status",
+                "input_tokens",
+                "output_tokens",
+                "answered_by",
+                "budget_spent",
+            ],
         },
         {
             "title": "error",

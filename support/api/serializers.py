@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from support.api.fields import Choice, Flag, Id, PageUrl, Question, StaffId, Text, Tokens
@@ -42,6 +43,12 @@ class Chat(OpenConversation):
     token = Text(max_length=200, required=False)
 
 
+class RateMessage(serializers.Serializer[Message]):
+    """The body that rates an answer; null takes a rating back."""
+
+    rating = Choice(Message.Rating.choices, allow_null=True)
+
+
 class PatchConversation(serializers.Serializer[Conversation]):
     """What staff may set."""
 
@@ -62,6 +69,12 @@ class VisitorMessage(serializers.ModelSerializer[Message]):
     id = Id(read_only=True)
     conversation_id = Id(read_only=True)
     pending = serializers.BooleanField(source="is_pending", read_only=True, help_text="Still being answered.")
+    rating = serializers.ChoiceField(
+        Message.Rating.choices, read_only=True, allow_null=True, help_text="What the visitor thinks of the answer."
+    )
+    is_notice = serializers.BooleanField(
+        read_only=True, help_text="A standard sentence rather than an answer: nothing to rate."
+    )
 
     class Meta:
         model = Message
@@ -75,6 +88,8 @@ class VisitorMessage(serializers.ModelSerializer[Message]):
             "is_escalation",
             "created_at",
             "pending",
+            "rating",
+            "is_notice",
         )
         read_only_fields = fields
 
@@ -84,6 +99,9 @@ class Article(serializers.Serializer[Any]):
 
     slug = serializers.CharField(read_only=True)
     title = serializers.CharField(read_only=True)
+    version = serializers.IntegerField(
+        read_only=True, allow_null=True, help_text="Of its text; null in answers from before versions were kept."
+    )
 
 
 class StaffMessage(VisitorMessage):
@@ -95,6 +113,17 @@ class StaffMessage(VisitorMessage):
     class Meta(VisitorMessage.Meta):
         fields = (*VisitorMessage.Meta.fields, "answered_by", "tokens_measured", "articles", "fault")
         read_only_fields = fields
+
+
+class Rated(serializers.Serializer[Any]):
+    """What became of a rating, and of the conversation."""
+
+    message_id = Id()
+    rating = serializers.ChoiceField(Message.Rating.choices, allow_null=True)
+    status = serializers.ChoiceField(Conversation.Status.choices)
+    notice = serializers.CharField(
+        help_text="What to tell the visitor where this rating hands the conversation to a person; else empty."
+    )
 
 
 class PublicConversation(serializers.ModelSerializer[Conversation]):
@@ -199,6 +228,45 @@ class Analytics(serializers.Serializer[Any]):
     conversations_by_day = DayCount(many=True)
 
 
+@extend_schema_field(
+    {
+        "type": "array",
+        "items": {"type": "string", "pattern": "^([01][0-9]|2[0-4]):[0-5][0-9]$"},
+        "minItems": 2,
+        "maxItems": 2,
+    }
+)
+class Span(serializers.Field):  # type: ignore[type-arg]
+    """From when to when of one day: `["09:00", "17:00"]`; the end of the day is `24:00`."""
+
+    def to_representation(self, value: tuple[int, int]) -> list[str]:
+        return [f"{minute // 60:02}:{minute % 60:02}" for minute in value]
+
+
+class WeekdayHours(serializers.Serializer[Any]):
+    weekday = serializers.IntegerField(min_value=0, max_value=6, help_text="0 is Monday.")
+    spans = serializers.ListField(child=Span())
+
+
+class DayHours(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    name = serializers.CharField()
+    closed = serializers.BooleanField()
+    spans = serializers.ListField(child=Span())
+
+
+class Hours(serializers.Serializer[Any]):
+    """When the support team is here. Times of day are on the clock of `time_zone`."""
+
+    time_zone = serializers.CharField()
+    is_open = serializers.BooleanField(allow_null=True, help_text="null where no hours are given.")
+    closes_at = serializers.DateTimeField(allow_null=True, help_text="null while closed.")
+    opens_at = serializers.DateTimeField(allow_null=True, help_text="The next opening, also while open.")
+    text = serializers.CharField(allow_blank=True, help_text="The ordinary week in words.")
+    exceptions = DayHours(many=True, help_text="Dates with other hours, of the next 60 days.")
+    week = WeekdayHours(many=True, help_text="The ordinary week, all seven days.")
+
+
 class ChatAnswer(serializers.Serializer[Any]):
     """The whole answer to a question, for clients that do not stream."""
 
@@ -207,6 +275,9 @@ class ChatAnswer(serializers.Serializer[Any]):
     message_id = Id()
     assistant_message = serializers.CharField()
     is_escalation = serializers.BooleanField()
+    is_notice = serializers.BooleanField(help_text="A standard sentence rather than an answer: nothing to rate.")
     status = serializers.ChoiceField(Conversation.Status.choices)
     input_tokens = serializers.IntegerField()
     output_tokens = serializers.IntegerField()
+    answered_by = serializers.ChoiceField(Message.AnsweredBy.choices)
+    budget_spent = serializers.BooleanField(help_text="No budget for the model: the help pages answered.")

@@ -21,14 +21,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from rezvo_support.env import Rate
-from support import analytics
+from support import analytics, clock, hours
 from support.api import limits, schema, serializers
-from support.api.auth import IsStaffOrVisitor, Visitor, VisitorAuthentication
+from support.api.auth import IsStaffOrVisitor, IsVisitor, Visitor, VisitorAuthentication
 from support.api.errors import TooManyRequests
 from support.api.fields import idempotency_key
 from support.api.filters import ConversationFilter
 from support.api.keys import scoped_key
 from support.api.pagination import KeysetPagination
+from support.bot import sentences
 from support.faults import DATABASE_FAULTS
 from support.ledger import pricing
 from support.models import Conversation, Message, User
@@ -116,6 +117,41 @@ class LogMessage(APIView):
             idempotency_key=scoped_key(request, f"log:{pk}", idempotency_key(request)),
         )
         return Response(serializers.VisitorMessage(message).data, status=status.HTTP_201_CREATED)
+
+
+class RateMessage(APIView):
+    """POST: the visitor says whether an answer helped, or takes that back."""
+
+    authentication_classes = (VisitorAuthentication,)
+    permission_classes = (IsVisitor,)
+
+    @extend_schema(
+        operation_id="rateMessage",
+        summary="Rate an answer, or take the rating back",
+        description=(
+            "For the conversation's visitor. Sent again it counts once and gets the same answer. Several answers "
+            "rated `bad` hand the conversation to a person (CHAT_BAD_RATINGS); `notice` tells the visitor so."
+        ),
+        tags=["chat"],
+        parameters=[schema.ID, schema.MESSAGE_ID],
+        request=serializers.RateMessage,
+        responses=OpenApiResponse(serializers.Rated, description="What became of it."),
+    )
+    def post(self, request: Request, pk: str, message_id: str) -> Response:
+        limit(request, "rate", settings.RATE_LOG)
+        conversation = get_object_or_404(Conversation, pk=pk)
+        self.check_object_permissions(request, conversation)
+        message = get_object_or_404(Message, pk=message_id, conversation=conversation)
+        body = serializers.RateMessage(data=request.data)
+        body.is_valid(raise_exception=True)
+        is_handed_over = conversation.rate(message, body.validated_data["rating"])
+        answer = {
+            "message_id": message.pk,
+            "rating": message.rating,
+            "status": conversation.status,
+            "notice": sentences.handed_over(hours.state(clock.now())) if is_handed_over else "",
+        }
+        return Response(serializers.Rated(answer).data)
 
 
 class ConversationDetail(APIView):
@@ -207,6 +243,24 @@ class Analytics(APIView):
                 {"days": [f"Ensure this value is a whole number from 1 to {analytics.DAYS_MAX}."]}
             )
         return Response(analytics.summary(int(days)))
+
+
+class SupportHours(APIView):
+    """GET: when the support team is here, for everybody. No query but one in ten seconds, so no limit either."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @extend_schema(
+        operation_id="getHours",
+        summary="When the support team is here",
+        description="Now, in the ordinary week, and on the dates that differ from it. May be kept for a minute.",
+        tags=["chat"],
+        responses=OpenApiResponse(serializers.Hours, description="The hours."),
+    )
+    def get(self, request: Request) -> Response:
+        answer = serializers.Hours(hours.summary(clock.now())).data
+        return Response(answer, headers={"Cache-Control": "public, max-age=60"})
 
 
 @csrf_exempt  # so that a wrong method is told so, not asked for a form's token
