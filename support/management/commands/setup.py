@@ -9,15 +9,16 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from support.import_articles import import_folder
-from support.models import Article, User
+from support.models import Article, User, WeeklyHours
 
 _DEMO = Path(__file__).resolve().parents[2] / "demo" / "articles"
 
 
 class Command(BaseCommand):
     help = (
-        "Makes a desk that works: tables, indexes and prices; demo articles where there is no article; a staff "
-        "user where there is none. What exists already is left as it is. `make run` calls it at each start."
+        "Makes a desk that works: tables, indexes and prices; demo articles and opening hours where there is no "
+        "article; a staff user where there is none. What exists already is left as it is. `make run` calls it at "
+        "each start."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -25,8 +26,8 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         call_command("create_indexes", verbosity=0)
         if not Article.objects.exists():
-            done = import_folder(_DEMO)
-            self.stdout.write(f"Loaded {done.added} demo articles.")
+            done = import_folder(_DEMO, source="demo")
+            self.stdout.write(f"Loaded {done.added} demo articles{self._load_hours()}.")
         if not User.objects.filter(is_staff=True).exists():
             self._make_staff_user()
         claude = f"Claude ({settings.CHAT_MODEL})" if settings.ANTHROPIC_API_KEY else ""
@@ -35,6 +36,15 @@ class Command(BaseCommand):
         self.stdout.write(
             f"Answers:   {claude}" if claude else "Answers:   offline answerer (set ANTHROPIC_API_KEY for Claude)"
         )
+
+    def _load_hours(self) -> str:
+        """Monday to Friday, 9:00 to 17:00, as the demo articles say, unless hours are there already."""
+        if WeeklyHours.objects.exists():
+            return ""
+        WeeklyHours.objects.bulk_create(
+            WeeklyHours(weekday=weekday, opens_minute=9 * 60, closes_minute=17 * 60) for weekday in range(5)
+        )
+        return " and demo opening hours"
 
     def _make_staff_user(self) -> None:
         password = secrets.token_urlsafe(12)
