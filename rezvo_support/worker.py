@@ -6,6 +6,7 @@ all descriptors of a process, and a single one (a browser's preconnect) makes ea
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 from weakref import WeakSet
 
@@ -35,6 +36,14 @@ class Worker(gasgi.ASGIWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
         self.connections: WeakSet[Connection] = WeakSet()
+
+    def init_signals(self) -> None:
+        super().init_signals()  # type: ignore[no-untyped-call]
+        # uvloop hears a signal only while it runs. One that came while the application was being loaded would be
+        # lost, and the stop would last until the grace time is over.
+        signal.signal(signal.SIGTERM, lambda *_: self.handle_exit_signal())  # type: ignore[no-untyped-call]
+        for quick in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(quick, lambda *_: self.handle_quit_signal())  # type: ignore[no-untyped-call]
 
     async def _shutdown(self) -> None:
         for server in self.servers:
