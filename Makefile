@@ -3,11 +3,12 @@
 PYTHON ?= python3
 export PORT
 
-.PHONY: run test fmt lint types help
+.PHONY: run test bench fmt lint types help
 
 help:
 	@echo "make run    the desk on http://127.0.0.1:8000 (PORT=9000 for another port)"
 	@echo "make test   the test suite on SQLite"
+	@echo "make bench  the chat's cost beside its peers (six minutes, 800 MB at the first time)"
 	@echo "make fmt lint types    format, check style, check types"
 
 run: .venv/run var/secret_key
@@ -16,6 +17,9 @@ run: .venv/run var/secret_key
 
 test: .venv/test var/secret_key
 	@.venv/bin/pytest
+
+bench: .venv/run
+	@.venv/bin/python benchmarks/chat.py
 
 fmt: .venv/test
 	.venv/bin/ruff format .
