@@ -10,8 +10,14 @@ import pytest
 
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright has a loop in the tests' own thread
 
+import hypothesis
+
 from tests import server as servers
 from tests.fake_claude import FakeClaude
+
+# How long an example takes says how busy the machine is, nothing of the code.
+hypothesis.settings.register_profile("desk", deadline=None)
+hypothesis.settings.load_profile("desk")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 TEST_REDIS_URL = os.environ.get("TEST_REDIS_URL", "")
@@ -55,6 +61,41 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         )
 
 
+_REFERENCE = {"django_migrations", "django_content_type", "auth_permission", "support_model_prices"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_flush() -> Iterator[None]:
+    """After a test that committed its writes the tables are emptied, but for those that come filled.
+
+    Django's own flush makes content types, permissions and prices anew, which takes longer than most tests.
+    """
+    from django.core.management.color import no_style
+    from django.db import connection
+    from django.test import TransactionTestCase
+
+    from support.ledger.pricing import load_prices
+    from support.models import ModelPrice
+
+    prices: list[Any] = []
+
+    def empty(case: Any) -> None:
+        tables = sorted(set(connection.introspection.django_table_names(only_existing=True)) - _REFERENCE)
+        connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), tables, allow_cascade=False))
+        now = list(ModelPrice.objects.order_by("pk").values())
+        if not prices:
+            ModelPrice.objects.all().delete()
+            load_prices()
+            prices.extend(ModelPrice.objects.order_by("pk").values())
+        elif now != prices:
+            ModelPrice.objects.all().delete()
+            ModelPrice.objects.bulk_create([ModelPrice(**row) for row in prices])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _plain_settings(settings: Any, request: pytest.FixtureRequest) -> None:
     """Limits off, no key and no Redis, whatever the developer's own environment says."""
@@ -67,10 +108,12 @@ def _plain_settings(settings: Any, request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_caches() -> Iterator[None]:
+    from support import hours
     from support.api import limits
     from support.ledger import pricing
 
     yield
+    hours.forget()
     pricing.forget()
     limits._redis_script.cache_clear()
 

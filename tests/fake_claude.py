@@ -82,6 +82,7 @@ class ToolCall:
 
     name: str
     input: Mapping[str, object] = field(default_factory=dict)
+    json: str | None = None  # what is streamed as its input, whole or not; None: `input`
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,11 @@ class Script:
     cache_write_1h_tokens: int = 0
     cache_read_tokens: int = 0
     stop_reason: str = "end_turn"  # a tool or a fault has its own
-    tool: ToolCall | None = None  # not sent when there is a fault
+    tool: ToolCall | tuple[ToolCall, ...] | None = None  # not sent when there is a fault
     hold_after: int | None = None  # the stream waits there for `FakeClaude.release()`
     fault: Fault | None = None
     fault_after: int | None = None  # None: after the last delta
+    fault_in_tool: bool = False  # a broken stream breaks in the middle of the tool's input instead
     retry_after: float | None = None  # seconds, a header of 4xx and 5xx answers
 
     def parts(self) -> tuple[str, ...]:
@@ -109,13 +111,22 @@ class Script:
         parts = tuple(re.findall(r"\S+\s*|\s+", self.text)) if self.deltas is None else self.deltas
         return parts if self.fault is None else parts[: self.fault_after]
 
+    @property
+    def tools(self) -> tuple[ToolCall, ...]:
+        if self.tool is None or (self.fault is not None and not self.fault_in_tool):
+            return ()
+        return self.tool if isinstance(self.tool, tuple) else (self.tool,)
+
     def message(self, request: "Request") -> _JsonObject:
         """The whole message, as an answer without streaming has it."""
-        text, tool = "".join(self.parts()), self.tool if self.fault is None else None
+        text, tools = "".join(self.parts()), self.tools
         content: list[_JsonObject] = [{"type": "text", "text": text}] if text else []
-        if tool:
-            block = {"type": "tool_use", "id": f"toolu_fake_{request.number}", "name": tool.name}
-            content.append({**block, "input": dict(tool.input)})
+        for n, tool in enumerate(tools):
+            block = {"type": "tool_use", "id": f"toolu_fake_{request.number}_{n}", "name": tool.name}
+            given = (
+                dict(tool.input) if isinstance(tool.input, Mapping) else tool.input
+            )  # a model may write anything
+            content.append({**block, "input": given})
         refused = self.fault is Fault.REFUSAL
         early = self.fault in (Fault.REFUSAL, Fault.MAX_TOKENS) and str(self.fault)
         return {
@@ -124,7 +135,7 @@ class Script:
             "role": "assistant",
             "model": request.json["model"],
             "content": content,
-            "stop_reason": early or ("tool_use" if tool else self.stop_reason),
+            "stop_reason": early or ("tool_use" if tools and self.stop_reason == "end_turn" else self.stop_reason),
             "stop_sequence": None,
             "stop_details": {"type": "refusal", "category": None, "explanation": None} if refused else None,
             "usage": {
@@ -250,6 +261,8 @@ class FakeClaude:
     def __enter__(self) -> Self:
         # Bound here and not in the thread: a port in use is then the caller's exception.
         self._socket = socket.create_server(("127.0.0.1", self._port))
+        # Its connections inherit it. Without, a client that is slow to acknowledge gets four deltas at a time.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._loop = asyncio.new_event_loop()
         self._gate = asyncio.Event()
@@ -431,17 +444,21 @@ class FakeClaude:
             wire.event("content_block_delta", index=0, delta={"type": "text_delta", "text": part})
             with self._change():
                 request.deltas_sent += 1
-        if script.fault in _BREAKS:
+        if script.fault in _BREAKS and not script.fault_in_tool:
             return await _break(script.fault, wire)
         if parts:
             wire.event("content_block_stop", index=0)
-        for index, block in enumerate(message["content"]):
-            if block["type"] == "tool_use":
-                wire.event("content_block_start", index=index, content_block=block | {"input": {}})
-                for piece in ("", *re.findall(".{1,12}", json.dumps(block["input"]))):
-                    delta = {"type": "input_json_delta", "partial_json": piece}
-                    wire.event("content_block_delta", index=index, delta=delta)
-                wire.event("content_block_stop", index=index)
+        for n, tool in enumerate(script.tools):
+            index, block = n + bool(parts), message["content"][n + bool(parts)]
+            wire.event("content_block_start", index=index, content_block=block | {"input": {}})
+            streamed = json.dumps(block["input"]) if tool.json is None else tool.json
+            pieces = ("", *re.findall(".{1,12}", streamed))
+            for piece in pieces[:2] if script.fault_in_tool else pieces:
+                delta = {"type": "input_json_delta", "partial_json": piece}
+                wire.event("content_block_delta", index=index, delta=delta)
+            if script.fault in _BREAKS:
+                return await _break(script.fault, wire)
+            wire.event("content_block_stop", index=index)
         end = {name: message[name] for name in ("stop_reason", "stop_sequence", "stop_details")}
         cumulative = {name: count for name, count in usage.items() if name != "cache_creation"}
         wire.event("message_delta", delta=end, usage=cumulative)

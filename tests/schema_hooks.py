@@ -10,6 +10,7 @@ from typing import Any
 import schemathesis
 
 _CONVERSATION_ID = os.environ["SCHEMATHESIS_CONVERSATION_ID"]
+_MESSAGE_ID = os.environ["SCHEMATHESIS_MESSAGE_ID"]
 _TOKEN = os.environ["SCHEMATHESIS_TOKEN"]
 _STAFF_ID = os.environ["SCHEMATHESIS_STAFF_ID"]
 _numbers = itertools.count()
@@ -22,9 +23,14 @@ def _is_id(value: object) -> bool:
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     body = case.body if isinstance(case.body, dict) else {}
-    # Of all well-formed ids few exist. The stateful phase takes ids out of earlier answers.
-    if _is_id((case.path_parameters or {}).get("id")) and case.meta and case.meta.phase.name.value != "stateful":
-        case.path_parameters = {**case.path_parameters, "id": _CONVERSATION_ID}
+    path = case.path_parameters or {}
+    # Of all well-formed ids few exist. The stateful phase takes ids out of earlier answers, save where only the
+    # visitor's own token opens the door.
+    if _is_id(path.get("message_id")):
+        path = {**path, "message_id": _MESSAGE_ID}
+    if _is_id(path.get("id")) and case.meta and ("message_id" in path or case.meta.phase.name.value != "stateful"):
+        path = {**path, "id": _CONVERSATION_ID}
+    case.path_parameters = path
     if _is_id(body.get("assigned_to")):
         case.body = {**body, "assigned_to": _STAFF_ID}
     if "conversation_id" in body and case.meta and case.meta.generation.mode.is_positive:

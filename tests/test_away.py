@@ -33,6 +33,10 @@ def test_every_path_says_so(start_server: Callable[..., Server], database: str) 
         assert answer.json()["code"] == "unavailable"
         assert int(answer.headers["retry-after"]) == answer.json()["retry_after"] > 0
 
+    hours = server.http.get("/api/support/hours")
+    assert (hours.status_code, hours.json()["code"]) == (503, "unavailable")
+    assert "cache-control" not in hours.headers, "a minute later it may be back"
+
     desk = server.http.get("/admin/", headers={"Cookie": "sessionid=" + "a" * 32})
     assert desk.status_code == 503
     assert "Traceback" not in desk.text

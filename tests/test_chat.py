@@ -23,9 +23,12 @@ def test_it_streams_start_deltas_and_done(server: Server, claude: FakeClaude) ->
     assert done == {
         "message_id": start["message_id"],
         "is_escalation": False,
+        "is_notice": False,
         "status": "auto_resolved",
         "input_tokens": 234,
         "output_tokens": 156,
+        "answered_by": "claude",
+        "budget_spent": False,
     }
 
 
@@ -139,7 +142,10 @@ def test_the_model_hands_over_by_its_tool_and_the_visitor_is_told(server: Server
 
 def test_an_answer_that_names_the_support_address_hands_over(server: Server, claude: FakeClaude) -> None:
     claude.say("Please EMAIL us at Support@Rezvo.co.uk about that.")
-    assert server.ask("Can I sue you?")[-1].data["is_escalation"] is True
+    events = server.ask("Can I sue you?")
+    assert events[-1].data["is_escalation"] is True
+    assert text_of(events).startswith("Please EMAIL us at Support@Rezvo.co.uk about that.\n\nI've passed this on")
+    assert Message.objects.get().assistant_message == text_of(events)
 
 
 def test_who_asks_for_a_person_gets_one_without_a_model_call(server: Server, claude: FakeClaude) -> None:

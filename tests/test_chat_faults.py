@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.test import RequestFactory
 
+from support.api.chat import _ask
+from support.bot.writer import Writer
 from support.import_articles import import_folder
-from support.models import Conversation, Message
-from tests.fake_claude import FakeClaude, Fault, Script
-from tests.server import Server, text_of
+from support.models import BudgetWindow, Conversation, Message
+from tests.fake_claude import FakeClaude, Fault, Script, ToolCall
+from tests.server import Event, Server, text_of
 
 QUESTION = "How do I cancel a booking?"
 DEMO = Path(settings.BASE_DIR) / "support" / "demo" / "articles"
@@ -39,33 +45,56 @@ IN_MID_STREAM = [
 ]
 
 
+@pytest.fixture
+def going_on(server: Server, claude: FakeClaude) -> dict[str, str]:
+    """A conversation whose first answer cited an article and was read from the cache: tools and caching are on."""
+    import_folder(DEMO)
+    cited = ToolCall("cite", {"articles": ["change-or-cancel-booking"]})
+    claude.say(Script(text="In the app.", tool=cited, cache_read_tokens=5000))
+    start = server.ask("How do I change a booking?")[0].data
+    return {"conversation_id": start["conversation_id"], "token": start["token"]}
+
+
 @pytest.mark.parametrize(("fault", "kind"), BEFORE_THE_FIRST_WORD)
 def test_a_fault_before_the_first_word_is_answered_offline_and_flagged(
-    server: Server, claude: FakeClaude, fault: Fault, kind: str
+    server: Server, claude: FakeClaude, going_on: dict[str, str], fault: Fault, kind: str
 ) -> None:
-    import_folder(DEMO)
     claude.always(Script(fault=fault))
-    events = server.ask(QUESTION)
+    events = server.ask(QUESTION, **going_on)
     assert "our help pages say this" in text_of(events)
     assert "a person will take over" in text_of(events)
     message = _stored(events, kind)
     assert (message.answered_by, message.cost_usd_billionths) == ("offline", 0)
     assert message.articles
+    assert _nothing_is_held()
 
 
 @pytest.mark.parametrize(("fault", "kind"), IN_MID_STREAM)
 def test_a_fault_in_mid_stream_keeps_what_was_shown_and_flags(
-    server: Server, claude: FakeClaude, fault: Fault, kind: str
+    server: Server, claude: FakeClaude, going_on: dict[str, str], fault: Fault, kind: str
 ) -> None:
-    claude.always(Script(text="You can cancel it in the app", fault=fault, fault_after=3, input_tokens=50))
-    events = server.ask(QUESTION)
+    usage = {"input_tokens": 50, "cache_read_tokens": 5000}
+    claude.always(Script(text="You can cancel it in the app", fault=fault, fault_after=3, hold_after=3, **usage))
+    events = _until_the_break(server, claude, "You can cancel ", **going_on)
     assert text_of(events).startswith("You can cancel")
     assert "my answer broke off" in text_of(events)
     message = _stored(events, kind)
     assert message.answered_by == "claude"
-    assert message.input_tokens == 50, "what the API said it read is paid for"
     assert message.output_tokens >= 1, "estimated from what arrived"
-    assert message.cost_usd_billionths > 0
+    # What the API said it read is paid for: 50 tokens at $1, 5,000 from the cache at $0.10, output at $5.
+    assert message.cost_usd_billionths == 50_000 + 500_000 + 5_000 * message.output_tokens
+    assert _nothing_is_held()
+
+
+@pytest.mark.parametrize(("fault", "kind"), IN_MID_STREAM)
+def test_a_fault_in_the_middle_of_a_tool_call_is_seen_by_a_person(
+    server: Server, claude: FakeClaude, fault: Fault, kind: str
+) -> None:
+    cite = ToolCall("cite", {"articles": ["change-or-cancel-booking"]})
+    claude.always(Script(text="You can cancel it.", tool=cite, fault=fault, fault_in_tool=True, hold_after=4))
+    events = _until_the_break(server, claude, "You can cancel it.")
+    assert text_of(events).startswith("You can cancel it.")
+    assert _stored(events, kind).articles == [], "it never said which"
 
 
 def test_a_refusal_goes_to_a_person(server: Server, claude: FakeClaude) -> None:
@@ -137,14 +166,56 @@ def test_a_prompt_that_cannot_be_read_is_refused_at_the_start(tmp_path: Path, tr
         servers.start(tmp_path / "log", SYSTEM_PROMPT_FILE="/nonexistent", ANTHROPIC_API_KEY="k")
 
 
-def _stored(events: list, kind: str, reason: str = "model_fault") -> Message:
-    """The one message: its text is what was shown, its ticket is flagged once with the reason."""
-    message, conversation = Message.objects.get(), Conversation.objects.get()
+def _until_the_break(server: Server, claude: FakeClaude, shown: str, **visitor: str) -> list[Event]:
+    """Asks; lets the stream go on to its fault when `shown` is on the screen.
+
+    Not before: a reset throws away what was sent and has not been read yet.
+    """
+    events = []
+    with server.stream(QUESTION, **visitor) as stream:
+        for event in stream:
+            events.append(event)
+            if text_of(events) == shown:
+                claude.release()
+    return events
+
+
+def _stored(events: list[Event], kind: str, reason: str = "model_fault") -> Message:
+    """The message of these events: its text is what was shown, its ticket is flagged once with the reason."""
+    conversation = Conversation.objects.get()
+    message = Message.objects.get(pk=events[-1].data["message_id"])
     assert events[-1].name == "done"
     assert events[-1].data["is_escalation"] is True
-    assert (message.user_message, message.state, message.fault) == (message.user_message, "counted", kind)
+    assert (message.state, message.fault) == ("counted", kind)
     assert message.assistant_message == text_of(events)
     assert (conversation.status, conversation.escalation_reason) == ("needs_review", reason)
     assert [event.to_value for event in conversation.events.all()] == [reason]
-    assert conversation.message_count == 1
+    assert conversation.message_count == Message.objects.count()
     return message
+
+
+def _nothing_is_held() -> bool:
+    """Whether the budgets have exactly what the answers cost."""
+    day = BudgetWindow.objects.get(key__startswith="day:")
+    cost = sum(Message.objects.values_list("cost_usd_billionths", flat=True))
+    return (day.reserved_usd_billionths, day.spent_usd_billionths) == (0, cost)
+
+
+@pytest.mark.django_db
+def test_whatever_goes_wrong_before_the_model_the_question_reaches_a_person(settings: Any) -> None:
+    settings.ANTHROPIC_API_KEY, settings.SYSTEM_PROMPT_FILE = "k", "/nonexistent"
+    request = RequestFactory().post("/api/support/chat", {"message": "Hello?"}, content_type="application/json")
+    asked = _ask(request)
+    assert asked.context
+    assert asked.context.reason == "unanswered"
+    writer = Writer(asked.message, asked.context, lambda: None)
+    with ThreadPoolExecutor(1) as thread:  # the tests' own may have a loop
+        answer = thread.submit(asyncio.run, writer.answer()).result()
+    assert "a person will take over" in answer.text
+    assert (answer.is_escalation, Message.objects.get().user_message) == (True, "Hello?")
+
+
+def test_what_arrives_together_with_a_fault_is_shown(server: Server, claude: FakeClaude) -> None:
+    # Without a pause between them the last words and the error come in one piece.
+    claude.always(Script(text="You can cancel it", fault=Fault.ERROR_EVENT))
+    assert text_of(server.ask(QUESTION)).startswith("You can cancel it")

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from support import clock, recovery
-from support.models import Conversation, Message
+from support.models import BudgetWindow, Conversation, Message
 from tests.fake_claude import FakeClaude, Script
 from tests.server import Server, manage, text_of, wait_until
 
@@ -156,6 +156,15 @@ def test_a_worker_stopped_at_once_keeps_what_was_shown_and_flags(start_server: o
     assert Conversation.objects.get().status == "needs_review"
 
 
+def test_a_worker_that_is_still_starting_hears_that_it_has_to_stop(start_server: object) -> None:
+    server: Server = start_server(ANTHROPIC_API_KEY="k", WEB_CONCURRENCY="1")  # type: ignore[operator]
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: server.log.count("Booting worker") == 2, every_s=0.01)
+    server.process.send_signal(signal.SIGTERM)
+    server.process.wait(30)  # not the grace time, 95 seconds
+
+
 def test_a_turn_of_a_killed_process_is_handed_to_a_person_at_the_next_start(
     start_server: object, claude: FakeClaude
 ) -> None:
@@ -165,7 +174,7 @@ def test_a_turn_of_a_killed_process_is_handed_to_a_person_at_the_next_start(
         "CHAT_TURN_SECONDS": "60",
     }
     server: Server = start_server(**settings)  # type: ignore[operator]
-    claude.say(Script(deltas=("Shown. ",) * 400, delay_s=0.1))
+    claude.say(Script(deltas=("Shown. ",) * 400, delay_s=0.1, input_tokens=1000))
     with server.stream("Do you survive?") as events:
         next(events)
         # What is shown is stored every two seconds, so that a kill loses two seconds of it at most.
@@ -177,6 +186,10 @@ def test_a_turn_of_a_killed_process_is_handed_to_a_person_at_the_next_start(
     start_server(**settings)  # type: ignore[operator]
     message = wait_until(counted)
     assert message.assistant_message.startswith("Shown. ")
+    assert message.model == "claude-haiku-4-5"
+    assert message.cost_usd_billionths > 1000 * 1000, "what it had used when it was last heard of is paid for"
+    day = BudgetWindow.objects.get(key__startswith="day:")
+    assert (day.reserved_usd_billionths, day.spent_usd_billionths) == (0, message.cost_usd_billionths)
     assert "a person will take over" in message.assistant_message
     conversation = Conversation.objects.get()
     assert (conversation.status, conversation.escalation_reason) == ("needs_review", "unanswered")

@@ -174,6 +174,8 @@ def test_a_visitor_reads_his_conversation_without_what_is_for_staff(
         "is_escalation",
         "created_at",
         "pending",
+        "rating",
+        "is_notice",
     }
     assert "a secret" not in answer.content.decode()
     assert anna.pk not in answer.content.decode()

@@ -42,6 +42,8 @@ def read(reader: str) -> Any:
             return env.email(NAME, "a@b.org")
         case "url":
             return env.url(NAME, ("sqlite", "postgres", "mongodb"), "sqlite:///x")
+        case "time_zone":
+            return env.time_zone(NAME, "Europe/London")
         case "secret":
             return env.secret(NAME)
     return env.text(NAME, "default")
@@ -78,6 +80,9 @@ GOOD = [
     ("url", "", "sqlite:///x"),
     ("url", "postgres://u:p@h:5432/db", "postgres://u:p@h:5432/db"),
     ("url", "mongodb://h1:27017,h2:27017/?replicaSet=r", "mongodb://h1:27017,h2:27017/?replicaSet=r"),
+    ("time_zone", "", "Europe/London"),
+    ("time_zone", "America/Argentina/Buenos_Aires", "America/Argentina/Buenos_Aires"),
+    ("time_zone", "UTC", "UTC"),
     ("secret", "s", "s"),
 ]
 
@@ -89,6 +94,10 @@ BAD = [
     *(("origins", text) for text in ("*", "a.example", "https://a/", "https://a/b", "ftp://a", "https://a b")),
     *(("email", text) for text in ("nobody", "a@b", "@b.org", "a b@c.org", "a@b@c.org")),
     *(("url", text) for text in ("db", "mysql://h/db", "postgres://", "postgres:///x", "postgres://h:port/db")),
+    *(
+        ("time_zone", text)
+        for text in ("Europe", "Europe/Londres", "../etc/passwd", "/etc/passwd", "zone.tab", "é")
+    ),
     *(("url", text) for text in ("postgres://h:99999/db", "http://[::1/db")),
 ]
 
@@ -153,6 +162,7 @@ BROKEN = [
     ("WEB_CONCURRENCY", "lots"),
     ("LOG_LEVEL", "LOUD"),
     ("ANTHROPIC_BASE_URL", "api.anthropic.com"),
+    ("SUPPORT_TIME_ZONE", "Europe/Londres"),
 ]
 CHECK = ["manage.py", "check"]
 GUNICORN = ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"]

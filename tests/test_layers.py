@@ -90,7 +90,7 @@ def test_only_the_settings_read_the_environment(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("support/models/")])
 def test_models_know_no_room_above_them(name: str) -> None:
-    rooms = ("api", "bot", "ledger", "admin", "analytics", "management", "recovery", "process", "threads")
+    rooms = ("api", "bot", "ledger", "admin", "analytics", "management", "recovery", "process", "threads", "hours")
     assert not reaches(name, "rest_framework", "django.http", *(f"support.{room}" for room in rooms))
 
 

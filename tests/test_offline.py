@@ -111,7 +111,8 @@ def test_an_answer_is_the_articles_own_words_and_names_it(demo: Library) -> None
     reply = offline.reply(demo, "How do gift vouchers work?")
     article = Article.objects.get(slug="gift-vouchers")
     assert reply.text == f"{article.body}\n\n(From our help page “How do gift vouchers work?”.)"
-    assert [used.reference() for used in reply.used] == [{"slug": "gift-vouchers", "title": article.title}]
+    (used,) = reply.used
+    assert used.reference() == {"slug": "gift-vouchers", "title": article.title, "version": 1}
 
 
 def test_a_long_article_is_cut_between_paragraphs() -> None:
@@ -165,7 +166,8 @@ def test_it_streams_word_by_word_costs_nothing_and_names_its_article(offline: Se
     message = Message.objects.get()
     assert message.assistant_message == text_of(events)
     assert (message.answered_by, message.cost_usd_billionths, message.model) == ("offline", 0, "")
-    assert message.articles == [{"slug": "gift-vouchers", "title": "How do gift vouchers work?"}]
+    used = {"slug": "gift-vouchers", "title": "How do gift vouchers work?", "version": 1}
+    assert message.articles == [used]
     assert Conversation.objects.get().estimated_cost_usd == 0
 
 

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from rezvo_support.env import Rate
 from support import clock
-from support.bot import turn
+from support.bot.context import context_of
 from support.models import Answer, Conversation, Message
 
 pytestmark = [
@@ -59,21 +59,40 @@ def test_logging_a_pair_takes_four_queries_and_two_more_for_the_limit(api: Any, 
 
 
 @pytest.mark.parametrize("pairs", [0, 30])
-def test_a_question_takes_three_queries_before_the_model_and_three_after_it(pairs: int) -> None:
+@pytest.mark.parametrize("key", ["", "sk-test"])
+def test_a_question_takes_few_queries_before_the_model_and_after_it(settings: Any, pairs: int, key: str) -> None:
+    settings.ANTHROPIC_API_KEY = key
+    settings.CHAT_PAIRS_BEFORE_PERSON = 1000
     conversation = long_conversation(pairs)
     asked: list[Message] = []
 
-    def ask() -> None:
-        message, _ = conversation.ask("Q", deadline_at=clock.now() + timedelta(hours=1), idempotency_key=None)
+    def ask(is_first: bool = False) -> None:
+        until = clock.now() + timedelta(hours=1)
+        message, _ = conversation.ask(f"Question {len(asked)}", deadline_at=until, idempotency_key=None)
         asked.append(message)
-        turn.context_of(message)
+        context_of(message, is_first=is_first, address_key="a" * 32)
 
-    ask()
-    # The question stored, have the articles changed, the history.
-    assert len(queries(ask)) == 3
-    # Under the conversation's lock: the lock, the answer, the sums.
-    answer = Answer(text="A", answered_by=Message.AnsweredBy.OFFLINE)
-    assert len(queries(lambda: conversation.answer(asked[0], answer))) == 3
+    ask()  # makes the budgets' windows, and reads the prices once in ten seconds
+    # The question stored, have the articles changed, the rules that count.
+    # With a key: the history; what it can cost held in all budgets, and noted in the message.
+    assert len(queries(ask)) == (6 if key else 3)
+    assert len(queries(lambda: ask(is_first=True))) == (4 if key else 2)
+    # Under the conversation's lock: the lock, the answer, the sums; with a key all budgets settled.
+    answer = Answer(text="A", answered_by=Message.AnsweredBy.CLAUDE)
+    assert len(queries(lambda: conversation.answer(asked[0], answer))) == (4 if key else 3)
+
+
+@pytest.mark.parametrize("pairs", [1, 30])
+def test_a_rating_takes_six_queries_and_one_more_where_it_is_bad(pairs: int, api: Any) -> None:
+    conversation = long_conversation(pairs)
+    first = conversation.messages.oldest_first()[0]
+    url = f"/api/support/conversations/{conversation.pk}/messages/{first.pk}/rating"
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {conversation.token}")
+    # The conversation, the answer; then, under the lock: the conversation again, the rating, the latest bad one,
+    # the conversation's row.
+    assert len(queries(lambda: api.post(url, {"rating": "good"}))) == 6
+    # How many are bad.
+    assert len(queries(lambda: api.post(url, {"rating": "bad"}))) == 7
 
 
 def test_looking_for_what_a_stopped_process_left_takes_two_queries_whatever_the_history() -> None:
@@ -96,6 +115,9 @@ def test_the_hot_queries_use_their_indexes() -> None:
         "support_conv_status": Conversation.objects.filter(status="needs_review").order_by("-created_at", "-id")[
             :50
         ],
+        "support_conv_badly_rated": Conversation.objects.filter(badly_rated_at__isnull=False).order_by(
+            "-created_at", "-id"
+        )[:50],
         "support_msg_question": Message.objects.filter(created_at__gte=now - timedelta(days=1)).values(
             "question_key"
         ),

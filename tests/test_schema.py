@@ -28,6 +28,8 @@ OPERATIONS = {
     ("/api/support/conversations/{id}", "get"): "getConversation",
     ("/api/support/conversations/{id}", "patch"): "changeConversation",
     ("/api/support/conversations/{id}/messages", "post"): "logMessage",
+    ("/api/support/hours", "get"): "getHours",
+    ("/api/support/conversations/{id}/messages/{message_id}/rating", "post"): "rateMessage",
     ("/api/support/tickets", "get"): "listTickets",
     ("/healthz", "get"): "healthz",
     ("/readyz", "get"): "readyz",
@@ -38,12 +40,14 @@ BODY = {"408", "413", "415"}
 RESPONSES = {
     "getSchema": {"200", "406", "414"},
     "getAnalytics": READ,
+    "getHours": READ - {"401", "403"},
     "listConversations": READ,
     "listTickets": READ,
     "getConversation": READ | {"404"},
     "changeConversation": READ | BODY | {"404"},
     "openConversation": WRITE,
     "logMessage": WRITE | {"404"},
+    "rateMessage": (WRITE | {"200", "401", "403", "404"}) - {"201"},
     "askBot": (WRITE | {"200", "401", "403", "404"}) - {"201", "406"},
     "healthz": {"200"},
     "readyz": {"200", "503"},
@@ -101,12 +105,13 @@ def test_every_answer_is_there(operations: dict[str, Any]) -> None:
 
 
 def test_it_says_who_may_call_what(operations: dict[str, Any]) -> None:
-    for name in ("openConversation", "logMessage", "getSchema", "healthz", "readyz"):
+    for name in ("openConversation", "logMessage", "getHours", "getSchema", "healthz", "readyz"):
         assert operations[name]["security"] == [{}], name
     for name in ("listConversations", "listTickets", "getAnalytics"):
         assert operations[name]["security"] == STAFF, name
     for name in ("getConversation", "changeConversation"):
         assert operations[name]["security"] == [{"visitorToken": []}, *STAFF], name
+    assert operations["rateMessage"]["security"] == [{"visitorToken": []}]
     assert operations["askBot"]["security"] == [{"visitorToken": []}, {}]
 
 
@@ -136,10 +141,16 @@ def test_it_gives_the_limits_of_every_body(document: dict[str, Any], operations:
     assert not operations["openConversation"]["requestBody"].get("required"), "everything in it is optional"
 
 
+def test_an_articles_version_may_be_unknown_but_is_always_there(document: dict[str, Any]) -> None:
+    article = document["components"]["schemas"]["Article"]
+    assert article["properties"]["version"]["type"] == ["integer", "null"]
+    assert set(article["required"]) == {"slug", "title", "version"}
+
+
 def test_ids_and_keys_have_their_pattern(operations: dict[str, Any]) -> None:
     for operation in operations.values():
         for parameter in operation.get("parameters", ()):
-            if parameter["name"] == "id":
+            if parameter["name"] in ("id", "message_id"):
                 assert parameter["schema"] == {"type": "string", "pattern": "^[0-9a-f]{24}$"}
     for name in ("openConversation", "logMessage", "askBot"):
         assert "Idempotency-Key" in {parameter["name"] for parameter in operations[name]["parameters"]}
@@ -152,8 +163,16 @@ def test_it_is_true(start_server: Callable[..., Server], anna: Any, ben: Any, tm
     stand in any document: which well-formed ids exist (an assignment to nobody is rightly a 400), and that an
     Idempotency-Key belongs to one request (with another body it is rightly a 400).
     """
-    server = start_server()
+    server = start_server(ACCESS_LOG="yes")
     conversation = Conversation.objects.create()
+    message, _ = conversation.log(
+        user_message="Q",
+        assistant_message="A",
+        input_tokens=0,
+        output_tokens=0,
+        is_escalation=False,
+        cost_usd_billionths=0,
+    )
     run = subprocess.run(
         [
             Path(sys.executable).with_name("schemathesis"),
@@ -170,6 +189,7 @@ def test_it_is_true(start_server: Callable[..., Server], anna: Any, ben: Any, tm
             "PYTHONPATH": str(ROOT),
             "SCHEMATHESIS_HOOKS": "tests.schema_hooks",
             "SCHEMATHESIS_CONVERSATION_ID": conversation.pk,
+            "SCHEMATHESIS_MESSAGE_ID": message.pk,
             "SCHEMATHESIS_TOKEN": conversation.token,
             "SCHEMATHESIS_STAFF_ID": ben.pk,
         },
@@ -182,6 +202,9 @@ def test_it_is_true(start_server: Callable[..., Server], anna: Any, ben: Any, tm
     assert re.search(rf"Tested: +{tested}\b", run.stdout), run.stdout
     assert conversation.events.filter(kind="assigned", to_value=ben.pk).exists(), "valid requests got through"
     assert set(conversation.messages.values_list("answered_by", flat=True)) >= {"client", "offline"}
+    assert f'/{message.pk}/rating" 200 ' in server.log, (
+        "valid ratings got through; the last may have taken it back"
+    )
 
 
 class Links(HTMLParser):

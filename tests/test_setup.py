@@ -29,6 +29,7 @@ TABLES = (
     "support_messages",
     "support_model_prices",
     "support_users",
+    "support_weekly_hours",
     "django_migrations",
     "auth_permission",
 )
@@ -164,6 +165,13 @@ def test_the_chat_answers_from_the_demo_articles(desk: Started) -> None:
     assert events[-1].name == "done"
 
 
+def test_it_has_demo_hours_that_are_those_of_its_articles(desk: Started) -> None:
+    assert "demo articles and demo opening hours" in desk.printed
+    assert desk.http.get("/api/support/hours").json()["text"] == "Monday to Friday 9:00-17:00"
+    articles = (ROOT / "support" / "demo" / "articles" / "contact-support.md").read_text(encoding="utf-8")
+    assert "Monday to Friday, 9:00 to 17:00" in articles
+
+
 def test_ctrl_c_ends_it_and_all_its_processes(desk: Started) -> None:
     desk.interrupt()
     assert "Traceback" not in desk.printed
@@ -179,6 +187,7 @@ def test_a_second_start_prints_no_password_and_changes_nothing(copy: Copy, desk:
     before, kept = copy.rows(), password(copy)
     assert before["support_articles"]
     assert before["support_users"]
+    assert len(before["support_weekly_hours"]) == 5
     again = copy.run()
     try:
         assert again.http.get("/admin/").status_code == 200
@@ -220,3 +229,25 @@ def test_a_password_file_that_was_open_to_others_is_closed(copy: Copy, tmp_path:
     )
     assert "Staff user: admin" in done.stdout, done.stderr
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_hours_that_are_there_already_are_left_as_they_are(copy: Copy, tmp_path: Path) -> None:
+    def setup() -> str:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "setup"],
+            cwd=copy.folder,
+            env=copy.environment(VAR_DIR=str(tmp_path), SECRET_KEY="k" * 60),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    setup()
+    with sqlite3.connect(tmp_path / "support.sqlite3") as database:
+        database.execute("DELETE FROM support_articles")
+        database.execute("DELETE FROM support_weekly_hours WHERE weekday > 0")
+    assert "demo articles.\n" in setup()
+    with sqlite3.connect(tmp_path / "support.sqlite3") as database:
+        assert list(database.execute("SELECT weekday FROM support_weekly_hours")) == [(0,)]

@@ -48,6 +48,14 @@ def test_each_ticket_has_all_that_staff_need(staff_api: Any, anna: Any) -> None:
     assert ticket == staff_api.get(f"/api/support/conversations/{ticket['id']}").json()
 
 
+def test_it_says_which_text_of_an_article_an_answer_used(staff_api: Any) -> None:
+    (row,) = make(1)
+    used = [{"slug": "fees", "title": "Fees", "version": 3}, {"slug": "old", "title": "From before versions"}]
+    Message.objects.create(conversation=row, user_message="Fees?", state="counted", articles=used)
+    (message,) = staff_api.get(URL).json()["results"][0]["messages"]
+    assert message["articles"] == [used[0], {**used[1], "version": None}]
+
+
 def test_a_long_thread_is_shown_whole_and_in_order(staff_api: Any) -> None:
     make(2, messages=150)
     for ticket in staff_api.get(URL).json()["results"]:

@@ -70,6 +70,20 @@ def test_why_escalated(desk: Desk, anna: Any, opened: Any) -> None:
     assert desk.listed(reason="refused") == {refused.pk}
 
 
+def test_rated_badly(desk: Desk, opened: Any, answered: Any) -> None:
+    fine, bad, helped, forgiven = opened("one"), opened(), opened(), opened()
+    for conversation, ratings in ((bad, ["bad", "bad", "good"]), (helped, ["good"])):
+        for rating in ratings:
+            conversation.rate(answered(conversation, rating), rating)
+    message = answered(forgiven, "taken back")
+    forgiven.rate(message, "bad")
+    forgiven.rate(message, None)
+    listed = desk.client.get(LIST, {"rated_badly": "yes"}).context["cl"].result_list
+    assert [row.pk for row in listed] == [bad.pk], "once, however many answers are rated"
+    assert desk.listed(rated_badly="no") == {fine.pk, helped.pk, forgiven.pk}
+    assert desk.listed(reason="badly_rated") == {bad.pk}
+
+
 def test_filters_work_together_and_say_which_are_in_force(desk: Desk, anna: Any, opened: Any) -> None:
     mine, _ = opened(source="web"), opened(source="web")
     mine.assign(anna, by=anna)
@@ -79,7 +93,9 @@ def test_filters_work_together_and_say_which_are_in_force(desk: Desk, anna: Any,
     assert "Clear search and filters" in html
 
 
-@pytest.mark.parametrize("name", ["status", "source", "escalated", "whose", "answered_by", "reason"])
+@pytest.mark.parametrize(
+    "name", ["status", "source", "escalated", "whose", "answered_by", "reason", "rated_badly"]
+)
 def test_a_value_that_is_not_on_offer_filters_nothing(desk: Desk, opened: Any, name: str) -> None:
     conversation = opened()
     for value in ("nonsense", "", "a\x00b", "'"):

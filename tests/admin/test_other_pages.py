@@ -6,11 +6,21 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.test import Client
 from rest_framework.authtoken.models import Token
 
 from support.admin.prices import per_million
-from support.ledger import pricing
-from support.models import Article, ConversationEvent, Message, ModelPrice, RateWindow, User
+from support.ledger import budget, pricing
+from support.models import (
+    Article,
+    BudgetWindow,
+    Conversation,
+    ConversationEvent,
+    Message,
+    ModelPrice,
+    RateWindow,
+    User,
+)
 from tests.admin.page import Desk, fields_of
 
 ARTICLES = "/admin/support/article/"
@@ -145,3 +155,34 @@ def test_a_page_that_is_not_there_says_so_without_help_from_elsewhere(desk: Desk
     assert response.status_code == 404
     assert "There is no such page" in html
     assert "http" not in html.replace("http-equiv", "")
+
+
+# --- The money ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spent_cents", "reserved_cents", "notice"),
+    [
+        (790, 0, ""),
+        (800, 0, "Claude has used 80% of the budget for today ($8.00 of $10.00)"),
+        (700, 300, ""),
+        (1000, 0, "The budget for Claude today is spent ($10.00 of $10.00)"),
+    ],
+)
+def test_staff_are_told_of_a_budget_that_is_nearly_or_wholly_spent(
+    desk: Desk, settings: Any, spent_cents: int, reserved_cents: int, notice: str
+) -> None:
+    settings.BUDGET_DAY_USD_BILLIONTHS = 10 * 10**9
+    (key,) = [key for key in budget.caps(Conversation(), "") if key.startswith("day:")]
+    BudgetWindow.objects.create(
+        key=key, spent_usd_billionths=spent_cents * 10**7, reserved_usd_billionths=reserved_cents * 10**7
+    )
+    for path in ("/admin/", "/admin/support/conversation/"):
+        html = desk.client.get(path).content.decode()
+        assert ("desk-budget" in html) == bool(notice)
+        assert notice in html
+
+
+def test_strangers_learn_nothing_of_the_budget(client: Client, settings: Any) -> None:
+    settings.BUDGET_DAY_USD_BILLIONTHS = 0
+    assert "desk-budget" not in client.get("/admin/login/").content.decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +11,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from support.admin import thread
+from support.admin.show import moment
 from support.clock import now
 from support.models import Article, Conversation
 from tests.admin.conftest import tick
-from tests.admin.page import Desk
+from tests.admin.page import LIST, Desk
 
 HOSTILE = "<img src=x onerror=alert(1)>\n</div><script>alert('2')</script>"
 
@@ -117,9 +118,28 @@ def test_an_answer_says_who_gave_it_from_what_and_for_how_much(desk: Desk, opene
     assert f'<a href="/admin/support/article/{article.pk}/change/">Deposits</a>, Gone' in html
 
 
+def test_an_article_is_linked_as_it_was_when_it_was_used(desk: Desk, opened: Any, answered: Any) -> None:
+    article = Article.objects.create(slug="deposits", title="Deposits", body="Taken at booking.")
+    conversation = opened()
+    answered(conversation, "How?", articles=[{"slug": "deposits", "title": "Deposits", "version": 1}])
+    article.revise(title="Your deposit", body="Taken at the table.")
+    link = f"/admin/support/article/{article.pk}/versions/1/"
+    assert f'<a href="{link}">Deposits (version 1)</a>' in desk.html(conversation)
+    assert "Taken at booking." in desk.client.get(link).content.decode()
+    article.delete()
+    assert "Article used: Deposits <" in desk.html(conversation).replace("</p>", " <")
+
+
+def test_a_time_of_another_year_names_it() -> None:
+    assert ">4 Mar 2019, 09:30<" in moment(datetime(2019, 3, 4, 9, 30, tzinfo=UTC))
+    assert f">{now():%-d} {now():%b}" in moment(now())
+    assert f"{now().year}" not in moment(now()).partition(">")[2]
+
+
 def test_tokens_that_a_client_reported_are_marked_as_a_claim(desk: Desk, opened: Any) -> None:
-    text = shown(desk, opened("logged"))
-    assert "10 tokens in · 5 out · claimed by the client · &lt;$0.0001" in text
+    conversation = opened("logged")
+    assert "10 tokens in · 5 out · claimed by the client · &lt;$0.0001" in shown(desk, conversation)
+    assert "&lt;$0.0001, of which &lt;$0.0001 claimed by clients" in desk.html(conversation)
 
 
 def test_a_fault_of_the_model_is_said_in_words(desk: Desk, opened: Any, answered: Any) -> None:
@@ -129,6 +149,27 @@ def test_a_fault_of_the_model_is_said_in_words(desk: Desk, opened: Any, answered
     text = shown(desk, conversation)
     assert "What went wrong: the model&#x27;s service was overloaded" in text
     assert "What went wrong: something new" in text
+
+
+@pytest.mark.parametrize(("rating", "words"), [("good", "Rated helpful"), ("bad", "Rated not helpful")])
+def test_an_answer_says_what_its_visitor_thought_of_it(
+    desk: Desk, opened: Any, answered: Any, rating: str, words: str
+) -> None:
+    conversation = opened("not rated")
+    message = answered(conversation, "rated")
+    conversation.rate(message, rating)
+    assert shown(desk, conversation).count("Rated ") == 1
+    assert words in shown(desk, conversation)
+    conversation.rate(message, None)
+    assert "Rated " not in shown(desk, conversation)
+
+
+def test_a_person_who_was_called_by_bad_ratings_is_told_so(desk: Desk, opened: Any, answered: Any) -> None:
+    conversation = opened()
+    for number in range(2):
+        conversation.rate(answered(conversation, f"question {number}"), "bad")
+    assert "Escalated: answers rated badly" in shown(desk, conversation)
+    assert "answers rated badly" in desk.client.get(LIST).content.decode()
 
 
 def test_a_question_that_waits_for_its_answer_says_so(desk: Desk, opened: Any) -> None:
@@ -176,9 +217,9 @@ def test_a_page_takes_as_many_queries_for_40_messages_as_for_3(
             assert f"question {pairs - 1}" in desk.html(conversation)
         return len(captured)
 
-    # Session, user, conversation; first question, pairs, events, their staff, articles; staff to assign to.
-    assert queries(3) == 9
-    assert queries(40) == 9
+    # Session, user, conversation; first question, pairs, events, their staff, articles; staff to assign to; money.
+    assert queries(3) == 10
+    assert queries(40) == 10
 
 
 def test_a_very_long_thread_shows_its_end(
