@@ -104,9 +104,8 @@ async def _begin(request: HttpRequest) -> Asked:
             turn.Turn(asked.message, asked.context).start()
         return asked
     finally:
-        turn.Load.opening -= (
-            1  # in the same step as the start: a chat counts once, whether its visitor stays or not
-        )
+        # In the same step as the start: a chat counts once, whether its visitor stays or not.
+        turn.Load.opening -= 1
 
 
 def _ask(request: HttpRequest) -> Asked:
